@@ -1,0 +1,86 @@
+"""Canonical JSON, digests and step keys.
+
+A key names a computation before it has run: same key, same work. It is built from *output* digests of
+the inputs, so identical bytes upstream stop a cascade (early cut-off). Knows nothing about assets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tenfold.errors import ConfigError
+
+KERNEL_EPOCH = 1
+"""Raised when the meaning of a key or the bytes of a manifest change; every key changes with it."""
+
+
+def canonical_json(value: Any) -> bytes:
+    """Sorted keys, no spaces, UTF-8, finite numbers only: equal values give equal bytes.
+
+    Raises ConfigError for what JSON cannot say (a set, a NaN, a key that is not a string).
+    """
+    try:
+        return _encoder.encode(_plain(value)).encode()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"not representable as canonical JSON: {error}", seen=value) from None
+
+
+_encoder = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples become lists; a whole float stays a float (1.0 is not 1); other types are refused."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is not finite")
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"key {key!r} is not a string")
+        return {key: _plain(item) for key, item in value.items()}
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 as 64 hex characters."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def step_key(
+    step: str,
+    version: str,
+    config: Any,
+    inputs: Sequence[tuple[str, str]],
+    *,
+    observed: Any = None,
+    environment: Any = None,
+) -> str:
+    """The name of one computation.
+
+    `inputs` are (parameter, digest) pairs in the order the step takes them. `observed` is what a source
+    step saw of the outside world (file digests, say). `environment` is given only under `strict_env`.
+    """
+    return digest(
+        canonical_json(
+            {
+                "epoch": KERNEL_EPOCH,
+                "step": step,
+                "version": version,
+                "config": config,
+                "inputs": [list(pair) for pair in inputs],
+                "observed": observed,
+                "environment": environment,
+            }
+        )
+    )
