@@ -28,7 +28,9 @@ class Setting:
     doc: str = ""
 
 
-def settings_of_function(function: Callable[..., Any], hints: Mapping[str, Any]) -> dict[str, Setting]:
+def settings_of_function(
+    function: Callable[..., Any], hints: Mapping[str, Any]
+) -> dict[str, Setting]:
     """The keyword-only parameters of a step, `ctx` and `config` apart."""
     return {
         name: Setting(name, hints.get(name, Any), parameter.default)

@@ -134,7 +134,9 @@ class Ledger(Protocol):
         """Append to the hash chain."""
         ...
 
-    def traffic(self, since_s: float, bucket_s: float, source: str | None = None) -> list[TrafficRow]:
+    def traffic(
+        self, since_s: float, bucket_s: float, source: str | None = None
+    ) -> list[TrafficRow]:
         """Requests since a time, summed by tier and time bucket."""
         ...
 

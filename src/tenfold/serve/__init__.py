@@ -1,0 +1,1 @@
+"""Serving: the gateway, its caches, the backends behind it and the embedded engine."""

@@ -1,0 +1,1 @@
+"""What generates tokens: the embedded engine, or any OpenAI-compatible server."""
