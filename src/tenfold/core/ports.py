@@ -92,8 +92,8 @@ class Ledger(Protocol):
 
     def manifest(self, digest: str) -> Manifest | None: ...
 
-    def put(self, fact: Any) -> None:
-        """Insert or replace a Run, RunStep, VirtualKey or Partial by its identity."""
+    def put(self, *facts: Any) -> None:
+        """Insert or replace Run, RunStep, VirtualKey or Partial records by their identity, all or none."""
         ...
 
     def append(self, facts: Sequence[Any]) -> None:
