@@ -27,7 +27,11 @@ def sample(
     probs = scaled.softmax(-1)
     u = uniform(seed_R[warm], step_R[warm])
     top_p = top_p_R[warm].double()
-    ids_R[warm] = torch.where(top_p < 1.0, _nucleus(probs, top_p, u), _whole(probs, u))
+    cut = top_p < 1.0
+    drawn = _whole(probs, u)
+    if cut.any():  # sorting a vocabulary costs more than all the rest
+        drawn[cut] = _nucleus(probs[cut], top_p[cut], u[cut])
+    ids_R[warm] = drawn
     return ids_R
 
 
@@ -45,7 +49,7 @@ def _whole(probs_RV: Tensor, u_R: Tensor) -> Tensor:
 
 def _nucleus(probs_RV: Tensor, top_p_R: Tensor, u_R: Tensor) -> Tensor:
     """Draw from the fewest likeliest tokens whose probabilities reach top_p (Holtzman et al. 2020, 3.1)."""
-    sorted_RV, order_RV = probs_RV.sort(-1, descending=True, stable=True)
+    sorted_RV, order_RV = probs_RV.sort(dim=-1, descending=True, stable=True)
     cumulative = sorted_RV.cumsum(-1)
     inside = (cumulative - sorted_RV) < top_p_R.unsqueeze(-1)
     inside[:, 0] = True  # top_p = 0 still leaves the likeliest
