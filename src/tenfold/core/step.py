@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol, get_type_hints, overload
 
 from tenfold.core.asset import Asset, Draft
-from tenfold.core.ports import GatewayHandle
 from tenfold.core.config import (
     Setting,
     read_settings,
     settings_of_dataclass,
     settings_of_function,
 )
+from tenfold.core.ports import GatewayHandle
 from tenfold.errors import ConfigError
 
 
