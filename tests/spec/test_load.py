@@ -91,7 +91,7 @@ watch: [{every: "61 * * * *", rebuild: [base]}, {drift_of: base, rebuild: []}]
         "factory.yaml:18:42 assets.short.needs: evaluate.compare takes 3 inputs (before (model), after (model), corpus (corpus)), 1 given",
         "factory.yaml:19:39 assets.kind.needs: corpus must be a corpus, but 'base' is a model",
         "factory.yaml:20:67 assets.low.config.steps: steps must be 1 or more (seen: 0)",
-        'factory.yaml:21:3 assets.none: the setting "source" of data.collect is required',
+        'factory.yaml:21:3 assets.none.config: the setting "source" of data.collect is required',
         'factory.yaml:22:19 release[0].alias: must be name@label in small letters, as in model@champion (seen: "champion")',
         'factory.yaml:22:36 release[0].asset: unknown asset "bas", did you mean "base"?',
         'factory.yaml:23:16 serve.model: unknown asset "bse", did you mean "base"?',
