@@ -27,7 +27,7 @@ class Node:
     config: Mapping[str, Any] = field(default_factory=dict)
     """Canonical: completed with defaults by `Step.configure`."""
     checks: tuple[Check, ...] = ()
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
     retries: int = 0
     seed: int | None = None
     where: str | None = None
