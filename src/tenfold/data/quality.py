@@ -8,6 +8,7 @@ Knows one document at a time.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 
@@ -84,7 +85,7 @@ def fault(text: str, config: QualityConfig) -> str | None:
     if num_words >= config.repetition_from_words:
         if len(lines) - len(set(lines)) > config.max_repeated_lines * len(lines):
             return "repeated_lines"
-        pair, times = Counter(zip(words, words[1:], strict=False)).most_common(1)[0]
+        pair, times = Counter(itertools.pairwise(words)).most_common(1)[0]
         if (
             times > 1
             and times * (len(pair[0]) + len(pair[1])) > config.max_top_pair * num_characters
