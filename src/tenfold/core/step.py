@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol, get_type_hints, overload
 
 from tenfold.core.asset import Asset, Draft
-from tenfold.core.ports import GatewayHandle
 from tenfold.core.config import (
     Setting,
     read_settings,
     settings_of_dataclass,
     settings_of_function,
 )
+from tenfold.core.ports import GatewayHandle
 from tenfold.errors import ConfigError
 
 
@@ -79,7 +79,7 @@ class Context(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """A function with its name, version, settings and the kinds of its assets."""
 

@@ -12,9 +12,12 @@ from torch import Tensor
 from tenfold.errors import InputError
 from tenfold.models.config import LlamaConfig
 
+BLOCK = 32
+"""Positions."""
+
 
 class KVCache:
-    """`kv` is [layers, slots, context, 2 * kv_heads, head_dim]: the key heads, then the value heads.
+    """`kv` is [layers, slots, width, 2 * kv_heads, head_dim]: the key heads, then the value heads.
 
     Keys and values lie side by side so that a decoding step writes both with one indexed store, and the
     position comes before the head so that a prefix is one contiguous block.
@@ -24,13 +27,16 @@ class KVCache:
         self.context = min(
             context or config.max_position_embeddings, config.max_position_embeddings
         )
+        self.width = -(-self.context // BLOCK) * BLOCK
+        """Positions with room in memory: the context up to a whole block, so that kernels can read whole
+        blocks. Those beyond the context are never filled."""
         self.slots = slots
         self.lengths = [0] * slots
         """Tokens held by each slot."""
         self.kv = torch.zeros(
             config.num_hidden_layers,
             slots,
-            self.context,
+            self.width,
             2 * config.num_key_value_heads,
             config.head_dim,
         )

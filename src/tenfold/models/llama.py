@@ -153,12 +153,16 @@ class Llama(nn.Module):
         return self.logits(self.norm(x[ends]))
 
     @torch.inference_mode()
-    def decode(self, cache: KVCache, slots: Sequence[int], ids: Sequence[int]) -> Tensor:
+    def decode(
+        self, cache: KVCache, slots: Sequence[int], ids: Sequence[int], width: int | None = None
+    ) -> Tensor:
         """Append one token to each slot and return the logits [B, V] after it.
 
         All rows share every product; rows are as long as they are, the mask hides what lies behind each
         row's own length. Slots 0, 1, 2... in order are read in place, any other choice is gathered
-        first. Raises InputError when a slot is full.
+        first. `width` fixes how many positions attention reads (at least the longest row's, at most
+        `cache.width`), always through a mask: the kernel, and with it each sum's order, is then the
+        caller's choice and not the longest row's. Raises InputError when a slot is full.
         """
         num_rows = len(slots)
         lengths = [cache.lengths[slot] for slot in slots]
@@ -167,11 +171,13 @@ class Llama(nn.Module):
             cache.room_for(slots[lengths.index(longest - 1)], 1)
         positions, where = torch.tensor(lengths), torch.tensor(slots)
         in_place = list(slots) == list(range(num_rows))
+        masked = width is not None or min(lengths) + 1 < longest
+        width = longest if width is None else max(width, longest)
         mask = None
-        if min(lengths) + 1 < longest:
-            hidden = torch.arange(longest) > positions.unsqueeze(1)
-            mask = torch.zeros(num_rows, 1, 1, longest)
-            mask.masked_fill_(hidden.view(num_rows, 1, 1, longest), -torch.inf)
+        if masked:
+            hidden = torch.arange(width) > positions.unsqueeze(1)
+            mask = torch.zeros(num_rows, 1, 1, width)
+            mask.masked_fill_(hidden.view(num_rows, 1, 1, width), -torch.inf)
         cos, sin = self._step_tables(positions)
         x = self.embedding(torch.tensor(ids))
         for index, layer in enumerate(self.layers):
@@ -179,7 +185,7 @@ class Llama(nn.Module):
             heads = turned(attention.qkv(layer.attention_norm(x)), cos, sin)
             stored = cache.kv[index]
             stored[where, positions] = heads[:, attention.num_heads :]
-            kv = stored[:num_rows, :longest] if in_place else stored[where, :longest]
+            kv = stored[:num_rows, :width] if in_place else stored[where, :width]
             k, v = kv.transpose(1, 2).chunk(2, dim=1)
             # the query heads that share a key head stand as further queries of it: nothing is repeated
             q = heads[:, : attention.num_heads].view(num_rows, k.shape[1], -1, k.shape[3])
