@@ -23,7 +23,7 @@ from tenfold.core.progress import Progress
 from tenfold.engines.context import Interrupted, StepContext
 from tenfold.engines.environment import environment
 from tenfold.engines.lease import Leases
-from tenfold.errors import StepFailed, TenfoldError, UsageError
+from tenfold.errors import LedgerError, StepFailed, StoreError, TenfoldError, UsageError
 
 Judge = Callable[[Node, str, str, Mapping[str, float]], list[Verdict]]
 
@@ -78,6 +78,8 @@ class Attempts:
                 except (Interrupted, KeyboardInterrupt):
                     self._finish(row, status="failed", error="interrupted")
                     raise
+                except (StoreError, LedgerError):
+                    raise  # not the step's fault, and the next step would meet it too
                 except Exception as error:
                     final = attempt > node.retries or isinstance(error, UsageError)
                     failed = self._failed(node, inputs, row, error, final)

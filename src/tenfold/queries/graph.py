@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tenfold.core.facts import Run, RunStep, StepResult, Verdict
 from tenfold.core.plan import Plan
+from tenfold.queries.levels import levels_of
 from tenfold.queries.past import Past, newest_by_asset
 
 STATES = ("running", "failed", "blocked", "red", "stale", "missing", "fresh")
@@ -72,7 +73,7 @@ def factory_graph(past: Past, plan: Plan | None, factory: str | None = None) -> 
     live = runs[0] if runs and runs[0].status == "running" else None
 
     assets = []
-    for asset in sorted(needs, key=lambda a: (levels[a], list(needs).index(a))):
+    for asset in sorted(needs, key=levels.__getitem__):
         run, step = steps.get(asset, (None, None))
         fate = planned.get(asset)
         result = past.result(fate.key) if fate else None
@@ -107,24 +108,6 @@ def factory_graph(past: Past, plan: Plan | None, factory: str | None = None) -> 
     return FactoryGraph(
         factory=name, assets=tuple(assets), edges=edges, run_id=runs[0].id if runs else None
     )
-
-
-def levels_of(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Longest distance of each name from a source. Names that are needed but not there count as 0."""
-    levels: dict[str, int] = {}
-    stack = [(name, False) for name in reversed(list(needs))]
-    entered: set[str] = set()
-    while stack:
-        name, leaving = stack.pop()
-        if name in levels:
-            continue
-        if leaving or name in entered:
-            levels[name] = 1 + max((levels.get(n, -1) for n in needs.get(name, ())), default=-1)
-            continue
-        entered.add(name)
-        stack.append((name, True))
-        stack.extend((need, False) for need in needs.get(name, ()) if need in needs)
-    return levels
 
 
 def _newest_steps(past: Past, runs: Sequence[Run]) -> dict[str, tuple[Run, RunStep]]:

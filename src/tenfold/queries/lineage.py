@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tenfold.core.facts import StepResult
-from tenfold.queries.graph import levels_of
+from tenfold.queries.levels import levels_of
 from tenfold.queries.past import Past
+
+COUNTED = {"source": "sources", "licence": "licences", "split": "splits", "removed": "removed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +35,13 @@ class Ancestor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Documents of one source under one licence."""
+class DataCount:
+    """Documents of a corpus that share something."""
 
     asset: str
-    source: str | None
-    licence: str | None
+    what: str
+    """`source`, `licence`, `split`, or `removed` for what was taken out and by which cause."""
+    name: str
     documents: int
 
 
@@ -49,8 +52,8 @@ class Lineage:
     """Sources first; the asset itself is the last one."""
     edges: tuple[tuple[str, str], ...]
     """(needed digest, digest)"""
-    sources: tuple[Source, ...]
-    """What the training data consists of, read from what the corpora say of themselves."""
+    data: tuple[DataCount, ...]
+    """What the corpora consist of, by what they say of themselves."""
 
 
 def lineage(past: Past, result: StepResult) -> Lineage:
@@ -89,40 +92,33 @@ def lineage(past: Past, result: StepResult) -> Lineage:
         digest=result.output.digest,
         ancestors=tuple(ancestors),
         edges=tuple((need, a.digest) for a in ancestors for need in a.needs),
-        sources=tuple(sources(ancestors)),
+        data=tuple(data_counts(past, ancestors)),
     )
 
 
-def sources(ancestors: list[Ancestor]) -> list[Source]:
-    """The counts of the corpus nearest to the asset (it is the one that was learned from).
-
-    Corpora count their documents in meta: `sources` and `licences` map a name to a number of documents,
-    or `sources` maps a name to `{"documents": n, "licence": l}`.
-    """
+def data_counts(past: Past, ancestors: Sequence[Ancestor]) -> list[DataCount]:
+    """Of every corpus on the way, from its meta (`licences: {name: documents}`) or metrics (`licence.X`)."""
     corpora = [a for a in ancestors if a.kind == "corpus"]
-    for corpus in reversed(corpora):
-        counted = corpus.meta.get("sources")
-        licences = corpus.meta.get("licences") or corpus.meta.get("licenses") or {}
-        found = []
-        if isinstance(counted, Mapping):
-            only = next(iter(licences)) if len(licences) == 1 else None
-            for name, entry in counted.items():
-                if isinstance(entry, Mapping):
-                    number = int(entry.get("documents", 0))
-                    licence = entry.get("licence", only)
-                else:
-                    number, licence = int(entry), only
-                found.append(
-                    Source(asset=corpus.asset, source=name, licence=licence, documents=number)
-                )
-        elif isinstance(licences, Mapping):
-            found = [
-                Source(asset=corpus.asset, source=None, licence=name, documents=int(number))
-                for name, number in licences.items()
+    metrics = past.scalars(a.key for a in corpora if a.key)
+    found: list[DataCount] = []
+    for corpus in corpora:
+        scalars = metrics.get(corpus.key or "", {})
+        for what, plural in COUNTED.items():
+            counts = corpus.meta.get(plural)
+            if not isinstance(counts, Mapping):
+                prefixes = (what + ".", plural + ".")
+                counts = {
+                    name.partition(".")[2]: metric.value
+                    for name, metric in scalars.items()
+                    if name.startswith(prefixes)
+                }
+            rows = [
+                DataCount(asset=corpus.asset, what=what, name=str(name), documents=int(number))
+                for name, number in counts.items()
+                if isinstance(number, int | float)
             ]
-        if found:
-            return sorted(found, key=lambda s: (-s.documents, s.source or "", s.licence or ""))
-    return []
+            found += sorted(rows, key=lambda row: (-row.documents, row.name))
+    return found
 
 
 def used_by(past: Past, digest: str) -> list[StepResult]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from tenfold.core.facts import AliasMove, Metric, Run, RunStep, StepResult, Verdict
 from tenfold.core.ports import Ledger
+from tenfold.queries.levels import levels_of
 
 
 class Past:
@@ -37,15 +38,8 @@ class Past:
 
     def made(self, digest: str) -> StepResult | None:
         """The newest result whose output has this digest."""
-        for step in self.ledger.read(RunStep, digest=digest, newest=True, limit=8):
-            found = self.result(step.key)
-            if found is not None and found.output.digest == digest:
-                return found
-        for move in self.ledger.read(AliasMove, digest=digest, newest=True, limit=1):
-            found = self.result(move.key)
-            if found is not None:
-                return found
-        return next((r for r in reversed(self.results()) if r.output.digest == digest), None)
+        found = self.ledger.read(StepResult, digest=digest, newest=True, limit=1)
+        return found[0] if found else None
 
     def runs(self, limit: int | None = None) -> list[Run]:
         """Newest first, by the time they started."""
@@ -53,7 +47,11 @@ class Past:
         return found[:limit]
 
     def steps(self, run_id: str) -> list[RunStep]:
-        return self.ledger.read(RunStep, run_id=run_id)
+        """What a run did, each asset after what it needs, and in the order in which they started."""
+        found = self.ledger.read(RunStep, run_id=run_id)
+        levels = levels_of({step.asset: step.needs for step in found})
+        late = float("inf")
+        return sorted(found, key=lambda s: (s.started_at_s or late, levels[s.asset], s.asset))
 
     def verdicts(self, keys: Iterable[str]) -> dict[str, list[Verdict]]:
         """The standing verdicts of each key: the newest for each rule, in the order of the rules."""
