@@ -25,7 +25,7 @@ from tenfold.core.facts import (
 )
 
 if TYPE_CHECKING:
-    from tenfold.core.plan import Plan
+    from tenfold.core.graph import Graph, Node
 
 F = TypeVar("F")
 
@@ -177,6 +177,20 @@ class Gateways(Protocol):
 
 
 class Engine(Protocol):
-    """Executes a plan's steps and reports through the ledger."""
+    """Decides when and where steps run; making one asset is the attempt's business.
 
-    def execute(self, plan: Plan, work: Any) -> Any: ...
+    `settled` holds what is decided already, `block` records an asset that is not tried, `veto` may say
+    why nothing may be built on a finished one. Returns what became of every asset.
+    """
+
+    def execute(
+        self,
+        graph: Graph,
+        names: Sequence[str],
+        attempt: Callable[[Node, Sequence[tuple[str, str]]], RunStep],
+        *,
+        settled: dict[str, RunStep],
+        block: Callable[[Node, str], RunStep],
+        veto: Callable[[Node, RunStep], str | None],
+        keep_going: bool = False,
+    ) -> dict[str, RunStep]: ...

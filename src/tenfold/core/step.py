@@ -79,7 +79,7 @@ class Context(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """A function with its name, version, settings and the kinds of its assets."""
 

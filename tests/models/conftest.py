@@ -1,0 +1,118 @@
+"""A tiny tokenizer, tiny networks, and published weights where the machine has them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tenfold.core.asset import Asset, Draft, FileRef, Manifest  # noqa: E402
+from tenfold.models.config import LlamaConfig  # noqa: E402
+from tenfold.models.llama import Llama  # noqa: E402
+
+TEXT = [
+    "The class statement binds a name to a new type object.",
+    "A function definition is an executable statement; it does not run the body.",
+    "Yield expressions are only used when defining a generator function.",
+]
+
+
+class FileAsset(Asset):
+    """An asset whose blobs lie in a plain folder, for tests that need no store."""
+
+    def __init__(self, name: str, kind: str, folder: Path, meta: dict[str, object]) -> None:
+        files = {
+            path.relative_to(folder).as_posix(): FileRef(path.name, path.stat().st_size)
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        super().__init__(name, Manifest(kind, files, meta), blobs=None)  # type: ignore[arg-type]
+        self._where = folder
+
+    def open(self, file: str):
+        self._ref(file)
+        return (self._where / file).open("rb")
+
+    def folder(self) -> Path:
+        return self._where
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory) -> FileAsset:
+    """A byte-level BPE of 300 entries, learnt from three sentences."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<|end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    made.train_from_iterator(TEXT * 20, trainer)
+    folder = tmp_path_factory.mktemp("tokenizer")
+    made.save(str(folder / "tokenizer.json"))
+    return FileAsset("tokenizer", "tokenizer", folder, {"vocabulary": made.get_vocab_size()})
+
+
+@pytest.fixture(params=["grouped", "plain", "untied"])
+def config(request, tokenizer) -> LlamaConfig:
+    variants = {
+        "grouped": {"num_key_value_heads": 2},
+        "plain": {"num_key_value_heads": 4},
+        "untied": {"num_key_value_heads": 1, "tie_word_embeddings": False},
+    }
+    return small_config(tokenizer, **variants[request.param])
+
+
+def small_config(tokenizer: Asset, **changes) -> LlamaConfig:
+    sizes = {
+        "vocab_size": tokenizer.meta["vocabulary"],
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 64,
+        "eos_token_id": 0,
+    }
+    return LlamaConfig(**{**sizes, **changes})
+
+
+def random_llama(config: LlamaConfig, seed: int = 0) -> Llama:
+    """Weights ten times as large as at the start of training, so that logits differ visibly."""
+    model = Llama(config)
+    model.initialise(torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.mul_(10)
+    return model.requires_grad_(False).eval()
+
+
+@pytest.fixture
+def llama(config) -> Llama:
+    return random_llama(config)
+
+
+@pytest.fixture
+def draft(tmp_path) -> Draft:
+    folder = tmp_path / "draft"
+    folder.mkdir()
+    return Draft("model", folder)
+
+
+@pytest.fixture(params=["stories260K", "babyllama105"])
+def published(request) -> Path:
+    """Weights that others trained and published, as transformers folders."""
+    places = [Path(os.environ.get("TENFOLD_SHARED", "")), Path(__file__).parents[3] / "shared"]
+    for place in places:
+        folder = place / "models" / request.param
+        if folder.is_dir():
+            return folder
+    pytest.skip(f"published weights {request.param} are not here; point TENFOLD_SHARED at them")
