@@ -8,14 +8,11 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tenfold.cli.commands import COMMANDS, overview
 from tenfold.cli.failure import report
 from tenfold.errors import TenfoldError, UnknownName, UsageError
-
-if TYPE_CHECKING:
-    pass
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
