@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -36,8 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Nothing is left to say to it, not even at exit.
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
+    except Exception as error:
+        if not as_json:
+            raise  # a fault of ours: the traceback is what a bug report needs
+        report(TenfoldError(f"{type(error).__name__}: {error}", hint="this is a bug: report it"), True)
+        code = TenfoldError.exit_code
     raise SystemExit(code)
 
 

@@ -28,7 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout,
 Targets = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[ASSET]...", help="With what they need. None: all.", show_default=False
+        metavar="ASSET", help="With what they need. None: all.", show_default=False
     ),
 ]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Goes on record with the move.")]
