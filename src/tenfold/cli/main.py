@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if not as_json:
             raise  # a fault of ours: the traceback is what a bug report needs
-        report(TenfoldError(f"{type(error).__name__}: {error}", hint="this is a bug: report it"), True)
+        report(
+            TenfoldError(f"{type(error).__name__}: {error}", hint="this is a bug: report it"), True
+        )
         code = TenfoldError.exit_code
     raise SystemExit(code)
 

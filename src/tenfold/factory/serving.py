@@ -52,7 +52,7 @@ def gateway_of(
     from tenfold.serve.backends.openai_http import OpenAIBackend
     from tenfold.serve.gateway.app import Gateway
     from tenfold.serve.gateway.config import GatewayConfig
-    from tenfold.serve.gateway.energy import Metering
+    from tenfold.serve.gateway.observed import observed
 
     wanted = factory.spec.serve if factory.spec is not None else None
     if wanted is None:
@@ -85,7 +85,7 @@ def gateway_of(
         config,
         backends,
         factory.ledger,
-        metering=Metering(tariff=factory.tariff, power=factory.power),
+        metering=observed(factory.tariff, factory.power),
         mounts=mounts,
     )
 
