@@ -25,7 +25,7 @@ from tenfold.core.facts import (
 )
 
 if TYPE_CHECKING:
-    from tenfold.core.plan import Plan
+    from tenfold.core.graph import Graph, Node
 
 F = TypeVar("F")
 
@@ -92,8 +92,8 @@ class Ledger(Protocol):
 
     def manifest(self, digest: str) -> Manifest | None: ...
 
-    def put(self, fact: Any) -> None:
-        """Insert or replace a Run, RunStep, VirtualKey or Partial by its identity."""
+    def put(self, *facts: Any) -> None:
+        """Insert or replace Run, RunStep, VirtualKey or Partial records by their identity, all or none."""
         ...
 
     def append(self, facts: Sequence[Any]) -> None:
@@ -177,6 +177,20 @@ class Gateways(Protocol):
 
 
 class Engine(Protocol):
-    """Executes a plan's steps and reports through the ledger."""
+    """Decides when and where steps run; making one asset is the attempt's business.
 
-    def execute(self, plan: Plan, work: Any) -> Any: ...
+    `settled` holds what is decided already, `block` records an asset that is not tried, `veto` may say
+    why nothing may be built on a finished one. Returns what became of every asset.
+    """
+
+    def execute(
+        self,
+        graph: Graph,
+        names: Sequence[str],
+        attempt: Callable[[Node, Sequence[tuple[str, str]]], RunStep],
+        *,
+        settled: dict[str, RunStep],
+        block: Callable[[Node, str], RunStep],
+        veto: Callable[[Node, RunStep], str | None],
+        keep_going: bool = False,
+    ) -> dict[str, RunStep]: ...

@@ -12,12 +12,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tenfold.errors import InputError
+from tenfold.errors import BackendError, InputError
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str
     content: str
+    extra: dict[str, Any] = {}
+    """Fields the gateway does not know (`name`, `tool_calls`); an HTTP backend forwards them."""
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +89,30 @@ class PromptTooLong(InputError):
             f"the prompt has {num_tokens} tokens, the model's context is {limit_tokens}",
             hint="shorten the prompt or choose a model with a longer context",
         )
+
+
+class BackendRefusal(BackendError):
+    """A backend answered, but with an error of its own: full, out of order, or not willing.
+
+    `status` is the HTTP status that says the same; 429 and 503 may say when to come back.
+    """
+
+    def __init__(
+        self,
+        fact: str,
+        *,
+        status: int,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.param = param
+        self.retry_after_s = retry_after_s
+        super().__init__(fact, where=where, hint=hint)
 
 
 class Backend(Protocol):

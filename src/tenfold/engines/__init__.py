@@ -1,0 +1,1 @@
+"""Where steps run: `local`, in threads of this process."""

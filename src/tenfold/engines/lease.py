@@ -1,0 +1,113 @@
+"""Leases: two processes never make the same asset at once.
+
+A lease lives in the ledger and is renewed by a heartbeat. One that is not renewed runs out; one whose
+holder is a dead process of this very host is taken over at once, so that a restart after `kill -9` does
+not wait. Knows keys, not assets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tenfold.core.ports import Clock, Ledger
+
+TTL_S = 30.0
+_POLL_S = 0.5
+
+
+class Leases:
+    """The leases of one process."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, ttl_s: float = TTL_S) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._held: set[str] = set()
+        self._changed = threading.Condition()
+        self._heart: threading.Thread | None = None
+        self.owner = (
+            f"{socket.gethostname()}:{os.getpid()}:{_born(os.getpid())}:{uuid.uuid4().hex[:8]}"
+        )
+
+    @contextlib.contextmanager
+    def hold(self, key: str, on_wait: Callable[[str], None]) -> Iterator[None]:
+        """Wait for the lease on a key, keep it alive, give it back. `on_wait` hears who has it."""
+        told = None
+        while (holder := self._acquire(key)) is not None:
+            if holder != told:
+                on_wait(describe(holder))
+                told = holder
+            time.sleep(_POLL_S)
+        with self._changed:
+            self._held.add(key)
+            if self._heart is None:
+                self._heart = threading.Thread(target=self._beat, name="leases", daemon=True)
+                self._heart.start()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held.discard(key)
+                self._changed.notify()
+            self._ledger.release(key, self.owner)
+
+    def _acquire(self, key: str) -> str | None:
+        holder = self._ledger.acquire(key, self.owner, self._ttl_s, self._clock.now())
+        if holder is not None and is_dead(holder):
+            self._ledger.release(key, holder)
+            holder = self._ledger.acquire(key, self.owner, self._ttl_s, self._clock.now())
+        return holder
+
+    def _beat(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait(self._ttl_s / 3)
+                if not self._held:
+                    self._heart = None
+                    return
+                held = list(self._held)
+            for key in held:
+                with contextlib.suppress(
+                    Exception
+                ):  # the ledger is away: try again at the next beat
+                    self._ledger.acquire(key, self.owner, self._ttl_s, self._clock.now())
+
+
+def describe(owner: str) -> str:
+    host, pid, *_ = owner.split(":")
+    return f"process {pid} on {host}"
+
+
+def is_dead(owner: str) -> bool:
+    """True only when the holder ran on this host and surely no longer does."""
+    host, pid, born, *_ = [*owner.split(":"), "", "", ""]
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    return not process_alive(int(pid), born)
+
+
+def process_alive(pid: int, born: str = "") -> bool:
+    """A process with this id exists and, where it can be told, is the one that was born then."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not born or _born(pid) == born
+
+
+def _born(pid: int) -> str:
+    """Start time in clock ticks since boot, so that a reused process id is not mistaken; '' elsewhere."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
+    except (OSError, IndexError):
+        return ""

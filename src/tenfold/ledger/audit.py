@@ -1,0 +1,36 @@
+"""The audit's hash chain: each entry carries the hash of the one before it, so that taking one out,
+changing one or putting one in shows. Storage is the ledger's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tenfold.core.facts import AuditEntry
+from tenfold.core.keys import canonical_json, digest
+
+GENESIS = "0" * 64
+
+
+def seal(entry: AuditEntry, previous: str) -> AuditEntry:
+    """The entry linked to the hash before it."""
+    return replace(entry, previous=previous, hash=_hash(entry, previous))
+
+
+def first_broken(entries: Iterable[AuditEntry]) -> AuditEntry | None:
+    """The first entry that does not fit the chain; None when all of it holds."""
+    previous = GENESIS
+    for entry in entries:
+        if entry.previous != previous or entry.hash != _hash(entry, previous):
+            return entry
+        previous = entry.hash
+    return None
+
+
+def _hash(entry: AuditEntry, previous: str) -> str:
+    return digest(
+        canonical_json(
+            [previous, entry.at_s, entry.actor, entry.action, entry.subject, dict(entry.detail)]
+        )
+    )

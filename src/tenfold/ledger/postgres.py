@@ -1,0 +1,99 @@
+"""The ledger on Postgres, for several hosts. Needs the `postgres` extra.
+
+One connection guarded by a lock, reconnected once when it has gone away between transactions. Writers
+of an alias or the audit chain are put in order by an advisory lock, as SQLite does with its single
+writer; a lost race would otherwise surface as a constraint error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from tenfold.errors import LedgerError, StoreFull, StoreTooNew
+from tenfold.ledger.sql import SqlLedger
+from tenfold.ledger.tables import MIGRATIONS, SCHEMA_VERSION
+from tenfold.need import need
+
+_WRITER_LOCK = 7_306_578_411
+"""Any constant: the advisory lock that stands for SQLite's single writer."""
+
+
+class PostgresLedger(SqlLedger):
+    def __init__(self, url: str) -> None:
+        self._psycopg = need("psycopg", extra="postgres", why="to keep the ledger on Postgres")
+        self._url = url
+        parts = urlsplit(url)
+        self.path = f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
+        self._lock = threading.RLock()
+        with self._explained():
+            self._connection = self._connect()
+            self._migrate()
+
+    @contextlib.contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[_Cursor]:
+        with self._lock, self._explained():
+            if self._connection.closed or self._connection.broken:
+                self._connection = self._connect()
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                if write:
+                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITER_LOCK,))
+                yield _Cursor(cursor)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def _connect(self) -> Any:
+        connection = self._psycopg.connect(self._url, autocommit=True, connect_timeout=10)
+        connection.prepare_threshold = 2
+        return connection
+
+    def _migrate(self) -> None:
+        with self.transaction() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS tenfold_schema (version BIGINT NOT NULL)")
+            cursor.execute("SELECT MAX(version) FROM tenfold_schema")
+            found = cursor.fetchone()[0] or 0
+            if found > SCHEMA_VERSION:
+                raise StoreTooNew(
+                    f"the ledger was made by a newer tenfold: its schema is {found}, this one knows"
+                    f" {SCHEMA_VERSION}",
+                    where=self.path,
+                    hint="pip install -U tenfold",
+                )
+            for version in range(found + 1, SCHEMA_VERSION + 1):
+                for statement in MIGRATIONS[version].split(";"):
+                    cursor.execute(statement.format(seq="BIGSERIAL PRIMARY KEY"))
+                cursor.execute("INSERT INTO tenfold_schema VALUES (?)", (version,))
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except self._psycopg.errors.DiskFull as error:
+            raise StoreFull("the database's disk is full", where=self.path) from error
+        except self._psycopg.Error as error:
+            raise LedgerError(
+                f"the ledger failed: {str(error).strip()}",
+                where=self.path,
+                hint="is the server up, and may this user create tables?",
+            ) from error
+
+
+class _Cursor:
+    """Speaks the `?` of our SQL to a driver that wants `%s`. Our SQL has no literal of either."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any:
+        return self._cursor.execute(sql.replace("?", "%s"), list(parameters) or None)
+
+    def fetchone(self) -> Any:
+        return self._cursor.fetchone()
+
+    def fetchall(self) -> list[Any]:
+        return self._cursor.fetchall()

@@ -1,0 +1,274 @@
+"""The ledger in SQL, once for every dialect.
+
+A dialect supplies a connection that is already safe to use from several threads: `transaction()` yields
+a cursor-like object and commits or rolls back as a whole. Everything the Ledger Protocol promises is
+here; what differs between SQLite and Postgres is in their own files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+from tenfold.core.asset import Manifest
+from tenfold.core.facts import (
+    AliasMove,
+    AuditEntry,
+    Metric,
+    Partial,
+    RunStep,
+    StepResult,
+    TrafficRow,
+    Verdict,
+)
+from tenfold.errors import AliasConflict, LedgerError
+from tenfold.ledger.audit import GENESIS, seal
+from tenfold.ledger.tables import TABLES, codec
+
+F = TypeVar("F")
+_BATCH = 500
+"""Rows per statement: well under every driver's limit on parameters."""
+
+
+class Cursor(Protocol):
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+
+class SqlLedger:
+    """The Ledger Protocol over a dialect."""
+
+    def transaction(self, *, write: bool = True) -> AbstractContextManager[Any]:
+        raise NotImplementedError("a dialect supplies this")
+
+    def close(self) -> None:
+        raise NotImplementedError("a dialect supplies this")
+
+    def result(self, key: str) -> StepResult | None:
+        found = self.read(StepResult, key=key)
+        return found[0] if found else None
+
+    def commit(
+        self,
+        result: StepResult,
+        metrics: Sequence[Metric] = (),
+        verdicts: Sequence[Verdict] = (),
+        run_step: RunStep | None = None,
+    ) -> None:
+        with self.transaction() as cursor:
+            _upsert(cursor, result)
+            cursor.execute("DELETE FROM partials WHERE key = ?", (result.key,))
+            for fact in (*metrics, *verdicts):
+                _insert(cursor, fact)
+            if run_step is not None:
+                _upsert(cursor, run_step)
+
+    def manifest(self, digest: str) -> Manifest | None:
+        with self.transaction(write=False) as cursor:
+            cursor.execute("SELECT output FROM step_results WHERE digest = ? LIMIT 1", (digest,))
+            row = cursor.fetchone()
+        return Manifest.from_bytes(row[0]) if row else None
+
+    def put(self, *facts: Any) -> None:
+        with self.transaction() as cursor:
+            for fact in facts:
+                _upsert(cursor, fact)
+
+    def append(self, facts: Sequence[Any]) -> None:
+        if facts:
+            with self.transaction() as cursor:
+                for fact in facts:
+                    _insert(cursor, fact)
+
+    def read(
+        self,
+        kind: type[F],
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        newest: bool = False,
+        **where: Any,
+    ) -> list[F]:
+        coder = codec(kind)
+        table = TABLES[kind]
+        clauses: list[str] = []
+        values: list[Any] = []
+        for name, value in where.items():
+            column = "digest" if kind is StepResult and name == "digest" else name
+            if column not in coder.columns and column != "digest":
+                raise LedgerError(f"{kind.__name__} has no field {name!r}")
+            if isinstance(value, list | tuple | set | frozenset):
+                if not value:
+                    return []
+                clauses.append(f"{column} IN ({', '.join('?' * len(value))})")
+                values.extend(value)
+            elif value is None:
+                clauses.append(f"{column} IS NULL")
+            else:
+                clauses.append(f"{column} = ?")
+                values.append(value)
+        if coder.has_seq and after:
+            clauses.append("seq > ?")
+            values.append(after)
+        order = _order(kind, coder.has_seq)
+        columns = (("seq",) if coder.has_seq else ()) + coder.columns
+        sql = f"SELECT {', '.join(columns)} FROM {table.name}"
+        if clauses:
+            sql += " WHERE " + " AND ".join(clauses)
+        sql += " ORDER BY " + ", ".join(f"{c} DESC" if newest else c for c in order)
+        if limit is not None:
+            sql += f" LIMIT {int(limit)}"
+        with self.transaction(write=False) as cursor:
+            cursor.execute(sql, values)
+            rows = cursor.fetchall()
+        return [coder.decode(row) for row in rows]
+
+    def move_alias(self, move: AliasMove, expected: str | None) -> AliasMove:
+        with self.transaction() as cursor:
+            cursor.execute(
+                "SELECT digest FROM alias_moves WHERE alias = ? ORDER BY seq DESC LIMIT 1",
+                (move.alias,),
+            )
+            row = cursor.fetchone()
+            current = row[0] if row else None
+            if current != expected:
+                raise AliasConflict(
+                    f"{move.alias} points at {_short(current)}, not at {_short(expected)} as expected",
+                    hint="somebody moved it meanwhile; look at it and try again",
+                )
+            _insert(cursor, move)
+            _append_audit(
+                cursor,
+                AuditEntry(
+                    at_s=move.at_s,
+                    actor=move.actor,
+                    action="alias.move",
+                    subject=move.alias,
+                    detail={"from": current, "to": move.digest, "reason": move.reason},
+                ),
+            )
+        moved = self.alias(move.alias)
+        assert moved is not None
+        return moved
+
+    def alias(self, name: str) -> AliasMove | None:
+        moves = self.read(AliasMove, alias=name, newest=True, limit=1)
+        return moves[0] if moves else None
+
+    def acquire(self, key: str, owner: str, ttl_s: float, now_s: float) -> str | None:
+        with self.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO leases (key, owner, expires_at_s) VALUES (?, ?, ?) ON CONFLICT (key)"
+                " DO UPDATE SET owner = excluded.owner, expires_at_s = excluded.expires_at_s"
+                " WHERE leases.owner = excluded.owner OR leases.expires_at_s < ?",
+                (key, owner, now_s + ttl_s, now_s),
+            )
+            cursor.execute("SELECT owner FROM leases WHERE key = ?", (key,))
+            holder = cursor.fetchone()[0]
+        return None if holder == owner else holder
+
+    def release(self, key: str, owner: str) -> None:
+        with self.transaction() as cursor:
+            cursor.execute("DELETE FROM leases WHERE key = ? AND owner = ?", (key, owner))
+
+    def audit(self, actor: str, action: str, subject: str, detail: Any, at_s: float) -> None:
+        with self.transaction() as cursor:
+            _append_audit(
+                cursor,
+                AuditEntry(at_s=at_s, actor=actor, action=action, subject=subject, detail=detail),
+            )
+
+    def traffic(
+        self, since_s: float, bucket_s: float, source: str | None = None
+    ) -> list[TrafficRow]:
+        sql = (
+            "SELECT FLOOR(at_s / ?) AS bucket, tier, COUNT(*), SUM(CASE WHEN status >= 400 THEN 1 ELSE 0"
+            " END), SUM(prompt_tokens), SUM(completion_tokens), SUM(latency_ms), MAX(latency_ms),"
+            " SUM(usd), SUM(joules) FROM requests WHERE at_s >= ?"
+        )
+        values: list[Any] = [bucket_s, since_s]
+        if source is not None:
+            sql += " AND source = ?"
+            values.append(source)
+        sql += " GROUP BY bucket, tier ORDER BY bucket, tier"
+        with self.transaction(write=False) as cursor:
+            cursor.execute(sql, values)
+            rows = cursor.fetchall()
+        return [
+            TrafficRow(
+                bucket_at_s=row[0] * bucket_s,
+                tier=row[1],
+                requests=int(row[2]),
+                errors=int(row[3]),
+                prompt_tokens=int(row[4]),
+                completion_tokens=int(row[5]),
+                latency_ms_sum=row[6],
+                latency_ms_max=row[7],
+                usd=row[8],
+                joules=row[9],
+            )
+            for row in rows
+        ]
+
+    def partial(self, key: str) -> Partial | None:
+        found = self.read(Partial, key=key)
+        return found[0] if found else None
+
+    def forget(self, keys: Sequence[str]) -> None:
+        with self.transaction() as cursor:
+            for start in range(0, len(keys), _BATCH):
+                batch = list(keys[start : start + _BATCH])
+                marks = ", ".join("?" * len(batch))
+                for table in ("step_results", "metrics", "verdicts"):
+                    cursor.execute(f"DELETE FROM {table} WHERE key IN ({marks})", batch)
+
+
+def _order(kind: type, has_seq: bool) -> tuple[str, ...]:
+    if has_seq:
+        return ("seq",)
+    if kind is StepResult:
+        return ("finished_at_s", "key")
+    if "started_at_s" in codec(kind).columns and kind is not RunStep:
+        return ("started_at_s", *TABLES[kind].identity)
+    return TABLES[kind].identity
+
+
+def _upsert(cursor: Cursor, fact: Any) -> None:
+    coder = codec(type(fact))
+    table = TABLES[type(fact)]
+    columns = coder.columns
+    values = coder.encode(fact)
+    if isinstance(fact, StepResult):
+        columns = (*columns, "digest")
+        values = (*values, fact.output.digest)
+    updates = ", ".join(f"{c} = excluded.{c}" for c in columns if c not in table.identity)
+    cursor.execute(
+        f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        f" ON CONFLICT ({', '.join(table.identity)}) DO UPDATE SET {updates}",
+        values,
+    )
+
+
+def _insert(cursor: Cursor, fact: Any) -> None:
+    coder = codec(type(fact))
+    table = TABLES[type(fact)]
+    cursor.execute(
+        f"INSERT INTO {table.name} ({', '.join(coder.columns)})"
+        f" VALUES ({', '.join('?' * len(coder.columns))}) {table.conflict}",
+        coder.encode(fact),
+    )
+
+
+def _append_audit(cursor: Cursor, entry: AuditEntry) -> None:
+    """The UNIQUE `previous` column makes a fork of the chain impossible, whoever writes at once."""
+    cursor.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1")
+    row = cursor.fetchone()
+    _insert(cursor, seal(entry, row[0] if row else GENESIS))
+
+
+def _short(digest: str | None) -> str:
+    return "nothing" if digest is None else digest[:12]

@@ -1,0 +1,108 @@
+"""The ledger in a SQLite file: write-ahead log, full synchronisation, one writer at a time.
+
+One connection, guarded by a lock, so that threads of a process may share it; processes share the file.
+Not for network disks: SQLite's locks do not hold there (use Postgres).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tenfold.errors import LedgerError, StoreFull, StoreTooNew
+from tenfold.ledger.sql import SqlLedger
+from tenfold.ledger.tables import MIGRATIONS, SCHEMA_VERSION
+
+_BUSY_TIMEOUT_S = 30.0
+
+
+class SqliteLedger(SqlLedger):
+    """Raises LedgerError, StoreTooNew on opening."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+        self._lock = threading.RLock()
+        with self._explained():
+            if self.path != ":memory:":
+                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                self.path,
+                timeout=_BUSY_TIMEOUT_S,
+                isolation_level=None,  # transactions are ours to open
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            self._connection.create_function("FLOOR", 1, math.floor, deterministic=True)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+
+    @contextlib.contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Cursor]:
+        with self._lock, self._explained():
+            cursor = self._connection.cursor()
+            if not write:
+                yield cursor
+                return
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def _migrate(self) -> None:
+        found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if found > SCHEMA_VERSION:
+            self._connection.close()
+            raise StoreTooNew(
+                f"the ledger was made by a newer tenfold: its schema is {found}, this one knows"
+                f" {SCHEMA_VERSION}",
+                where=self.path,
+                hint="pip install -U tenfold",
+            )
+        if found == SCHEMA_VERSION:
+            return
+        with self.transaction() as cursor:
+            found = cursor.execute("PRAGMA user_version").fetchone()[
+                0
+            ]  # another process was first?
+            for version in range(found + 1, SCHEMA_VERSION + 1):
+                for statement in MIGRATIONS[version].split(";"):
+                    cursor.execute(statement.format(seq="INTEGER PRIMARY KEY AUTOINCREMENT"))
+                cursor.execute(f"PRAGMA user_version = {version}")
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            text = str(error)
+            if "full" in text:
+                raise StoreFull(
+                    "the disk is full",
+                    where=self.path,
+                    hint="free some space; what was committed before is intact",
+                ) from error
+            hint = "check that the folder exists and may be written"
+            if "locked" in text:
+                hint = "another process holds it for long; is it on a network disk?"
+            elif "malformed" in text or "not a database" in text:
+                hint = (
+                    "the file is not a ledger; restore it from a backup or set `ledger:` to another"
+                )
+            raise LedgerError(f"the ledger failed: {text}", where=self.path, hint=hint) from error
+        except OSError as error:
+            raise LedgerError(
+                "the ledger cannot be opened", where=self.path, seen=error.strerror
+            ) from error

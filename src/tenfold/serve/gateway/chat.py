@@ -1,0 +1,183 @@
+"""`/v1/chat/completions`: its request fields, its answer and the chunks of its stream.
+
+Bytes are put together by hand around what must be escaped: the fixed parts of an answer are known, and
+an encoder would walk them again for every token. It knows no backend and no tier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+import orjson
+
+from tenfold.serve.backends.base import Message, TokenUsage
+from tenfold.serve.gateway.ask import (
+    Ask,
+    Choices,
+    Count,
+    Mass,
+    Seed,
+    Stop,
+    StreamOptions,
+    Temperature,
+    decode,
+    extra_fields,
+    or_default,
+    stops,
+    stream_options,
+)
+from tenfold.serve.gateway.refusal import Refusal
+
+ENDPOINT = "/v1/chat/completions"
+PREFIX = "chatcmpl-"
+
+
+class Part(msgspec.Struct):
+    type: str
+    text: str | None = None
+
+
+class ChatMessage(msgspec.Struct):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+
+
+class ChatRequest(msgspec.Struct, kw_only=True):
+    model: str
+    messages: list[ChatMessage]
+    n: Choices | None = None
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    temperature: Temperature | None = None
+    top_p: Mass | None = None
+    seed: Seed | None = None
+    stop: Stop = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+
+def read(body: bytes) -> Ask:
+    """The request in `body`. Raises Refusal with the field at fault."""
+    request, plain = decode(body, ChatRequest)
+    if not request.messages:
+        raise Refusal(400, "`messages` must hold at least one message.", param="messages")
+    limit, newer = request.max_tokens, request.max_completion_tokens
+    if limit is not None and newer is not None and limit != newer:
+        raise Refusal(
+            400,
+            "`max_tokens` and `max_completion_tokens` contradict each other; send one.",
+            param="max_tokens",
+        )
+    return Ask(
+        model=request.model,
+        prompts=(
+            tuple(
+                map(_message, range(len(plain["messages"])), request.messages, plain["messages"])
+            ),
+        ),
+        n=or_default(request.n, 1),
+        max_tokens=or_default(newer, limit),
+        temperature=or_default(request.temperature, 1.0),
+        top_p=or_default(request.top_p, 1.0),
+        seed=request.seed,
+        stop=stops(request.stop),
+        stream=bool(request.stream),
+        include_usage=stream_options(request.stream, request.stream_options),
+        extra=extra_fields(plain, ChatRequest),
+    )
+
+
+def _message(index: int, message: ChatMessage, plain: dict[str, Any]) -> Message:
+    content = message.content
+    if content is None:
+        if message.role != "assistant":
+            raise Refusal(
+                400,
+                f"`messages[{index}].content` is null; only an assistant's may be.",
+                param=f"messages[{index}].content",
+            )
+        content = ""
+    elif not isinstance(content, str):
+        content = "".join(_text(index, number, part) for number, part in enumerate(content))
+    extra = extra_fields(plain, ChatMessage) if len(plain) > 2 else {}
+    return Message(message.role, content, extra)
+
+
+def _text(index: int, number: int, part: Part) -> str:
+    if part.type != "text" or part.text is None:
+        raise Refusal(
+            400,
+            f"`messages[{index}].content[{number}]` is not a text part; only text is served here.",
+            param=f"messages[{index}].content[{number}].type",
+            code="unsupported_content",
+        )
+    return part.text
+
+
+class ChatAnswer:
+    """The bytes of one answer, whole or chunk by chunk."""
+
+    __slots__ = ("_head", "_tail")
+
+    def __init__(self, id: str, created_s: int, model: bytes, include_usage: bool) -> None:
+        """`model` is the tail that `stamp` makes: model name and fingerprint as JSON members."""
+        self._head = (
+            b'data: {"id":"%b","object":"chat.completion.chunk","created":%d%b,"choices":['
+            % (id.encode(), created_s, model)
+        )
+        self._tail = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
+
+    def opening(self, index: int) -> bytes:
+        return (
+            b'%b{"index":%d,"delta":{"role":"assistant","content":"","refusal":null},'
+            b'"logprobs":null,"finish_reason":null}%b' % (self._head, index, self._tail)
+        )
+
+    def text(self, index: int, text: str) -> bytes:
+        return b'%b{"index":%d,"delta":{"content":%b},"logprobs":null,"finish_reason":null}%b' % (
+            self._head,
+            index,
+            orjson.dumps(text),
+            self._tail,
+        )
+
+    def closing(self, index: int, finish_reason: str) -> bytes:
+        return b'%b{"index":%d,"delta":{},"logprobs":null,"finish_reason":%b}%b' % (
+            self._head,
+            index,
+            orjson.dumps(finish_reason),
+            self._tail,
+        )
+
+    def usage(self, usage: TokenUsage) -> bytes:
+        return b'%b],"usage":%b}\n\n' % (self._head, usage_json(usage))
+
+    @staticmethod
+    def whole(model: bytes, choices: Sequence[tuple[str, str]], usage: TokenUsage) -> bytes:
+        """What follows `{"id":...,"created":...`: all of the answer that a cache can keep."""
+        said = b",".join(
+            b'{"index":%d,"message":{"role":"assistant","content":%b,"refusal":null},'
+            b'"logprobs":null,"finish_reason":%b}' % (index, orjson.dumps(text), orjson.dumps(why))
+            for index, (text, why) in enumerate(choices)
+        )
+        return b',"object":"chat.completion"%b,"choices":[%b],"usage":%b}' % (
+            model,
+            said,
+            usage_json(usage),
+        )
+
+
+def stamp(model: str, digest: str) -> bytes:
+    """The JSON members that say who answered."""
+    fingerprint = f'"tf_{digest[:12]}"' if digest else "null"
+    return b',"model":%b,"system_fingerprint":%b' % (orjson.dumps(model), fingerprint.encode())
+
+
+def usage_json(usage: TokenUsage) -> bytes:
+    return (
+        b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,'
+        b'"prompt_tokens_details":{"cached_tokens":%d}}'
+        % (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens, usage.cached_tokens)
+    )

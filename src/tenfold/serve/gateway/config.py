@@ -1,0 +1,60 @@
+"""What an operator can set about a gateway. Values and their ranges; nothing acts here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tenfold.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """Settings of one gateway process. Raises ConfigError for a value out of range."""
+
+    tiers: tuple[str, ...] = ("exact",)
+    """Tiers asked before the model, cheapest first. `()`: every answer is generated."""
+    require_keys: bool | None = None
+    """True: no key, no answer. False: keys name tenants but nobody is turned away for having none.
+    None: keys are required as soon as the ledger holds one."""
+    cache_sampled: bool = False
+    """Store answers drawn with a temperature above 0 and no seed, as if the draw did not matter."""
+    cache_entries: int = 100_000
+    """Answers kept in the exact tier, 1 or more."""
+    cache_bytes: int = 256 * 1024 * 1024
+    """Memory the exact tier may hold, 1 or more."""
+    cache_ttl_s: float | None = None
+    """Age at which a stored answer is forgotten; None: only when room is needed."""
+    max_body_bytes: int = 8 * 1024 * 1024
+    """Largest request body, 1 or more; a longer one is answered with 413."""
+    max_generations: int = 256
+    """Generations under way at once, 1 or more; beyond them a request gets 429 with Retry-After."""
+    timeout_s: float = 600.0
+    """Longest time one answer may take, above 0."""
+    body_timeout_s: float = 30.0
+    """Longest time a client may take to send its body, above 0."""
+    drain_s: float = 20.0
+    """After SIGTERM, how long answers under way may go on, 0 or more."""
+    queue_events: int = 100_000
+    """Request events waiting to be written, 1 or more; beyond them they are dropped and counted."""
+    flush_s: float = 1.0
+    """Seconds between batches to the ledger, and the length of an energy window; above 0."""
+    keys_refresh_s: float = 3.0
+    """How soon a new or revoked key is noticed, above 0."""
+    source: str = "live"
+    """Written into every request event: `live`, or the run id of a rehearsal."""
+
+    def __post_init__(self) -> None:
+        for name in ("cache_entries", "cache_bytes", "max_body_bytes", "max_generations"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("queue_events", self.queue_events, 1)
+        _at_least("drain_s", self.drain_s, 0)
+        for name in ("timeout_s", "body_timeout_s", "flush_s", "keys_refresh_s"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be above 0", seen=getattr(self, name))
+        if self.cache_ttl_s is not None and not self.cache_ttl_s > 0:
+            raise ConfigError("cache_ttl_s must be above 0, or null", seen=self.cache_ttl_s)
+
+
+def _at_least(name: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise ConfigError(f"{name} must be {least} or more", seen=value)

@@ -1,0 +1,231 @@
+"""Energy and money of a gateway, window by window: every request's share and the idle rest.
+
+A request weighs what it made the processors do: an equal part of the gateway's own time, and of the
+engines' time a part by what they said it took them. What nobody asked for stays idle, and the shares and
+the idle part always sum to what the meter read. It reads no meter file itself and knows no prices: both
+come in with `Metering`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tenfold.core.facts import EnergyWindow
+from tenfold.serve.gateway.exchange import Exchange
+
+MAX_IDLE_WINDOW_S = 60.0
+"""Quiet windows are joined up to this length, so that an idle gateway does not fill the ledger."""
+
+
+class Reading(Protocol):
+    """Totals since the meter was opened."""
+
+    @property
+    def joules(self) -> float: ...
+    @property
+    def idle_joules(self) -> float: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def uncertainty(self) -> float: ...
+    @property
+    def cpu_s(self) -> float: ...
+
+
+class EnergyMeter(Protocol):
+    def read(self) -> Reading: ...
+
+
+class Tariff(Protocol):
+    def usd(self, wall_s: float, joules: float) -> float: ...
+    def gco2e(self, joules: float) -> float: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metering:
+    """What `tenfold.observe` brings: a meter over processes, prices, and the arithmetic of shares."""
+
+    open_meter: Callable[[Callable[[], Sequence[int]]], EnergyMeter]
+    """Given the pids to count, now and whenever it is read."""
+    tariff: Tariff
+    apportion: Callable[[float, float, Sequence[float]], list[float]]
+    """(total, idle, weights) -> shares that sum to total - idle."""
+    num_cores: int
+    """Of the machine: one core-second is one of this many parts of a machine-second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    exchange: Exchange
+    joules: float
+    usd: float
+    gco2e: float
+
+
+class EnergyBook:
+    """Cuts time into windows and each window into shares. For one thread."""
+
+    def __init__(self, metering: Metering, pids: Callable[[], Sequence[int]], source: str) -> None:
+        self._metering = metering
+        self._source = source
+        self._meter = metering.open_meter(lambda: [os.getpid(), *pids()])
+        self._last = self._meter.read()
+        self._last_at_s = time.time()
+        self._last_monotonic = time.monotonic()
+        self._own_cpu_s = time.process_time()
+        self._quiet: EnergyWindow | None = None
+        self.method = self._last.method
+        self.joules = self.idle_joules = self.usd = self.idle_usd = 0.0
+        """Totals so far: what requests took on, and the idle rest."""
+        self.joules_per_compute_s = 0.0
+        """What a second of engine time took in the last window that had any; for estimates."""
+        self.joules_per_request = 0.0
+        """What the gateway itself took per request, likewise."""
+
+    def close_window(
+        self, finished: Sequence[Exchange], under_way: Sequence[Exchange], *, last: bool = False
+    ) -> tuple[list[Share], list[EnergyWindow]]:
+        """Shares of the requests that ended since the last call, and the windows to write down.
+
+        A request under way keeps its share until it ends: `EnergyWindow.joules` counts energy in the
+        window in which a request (or idleness) took it on, so sums over windows and over requests agree.
+        With `last`, what is still under way never gets an event and its share is idle.
+        """
+        reading, at_s, monotonic = self._meter.read(), time.time(), time.monotonic()
+        own_cpu_s = time.process_time()
+        wall_s = max(0.0, monotonic - self._last_monotonic)
+        joules = max(0.0, reading.joules - self._last.joules)
+        idle = min(joules, max(0.0, reading.idle_joules - self._last.idle_joules))
+        cpu_s = max(0.0, reading.cpu_s - self._last.cpu_s)
+        gateway_s = max(0.0, own_cpu_s - self._own_cpu_s)
+        started_at_s, began = self._last_at_s, self._last_monotonic
+        self._last, self._last_at_s, self._last_monotonic = reading, at_s, monotonic
+        self._own_cpu_s = own_cpu_s
+
+        tariff = self._metering.tariff
+        busy_s = min(wall_s, cpu_s / self._metering.num_cores)
+        usd = tariff.usd(wall_s, joules)
+        idle_usd = min(usd, max(0.0, tariff.usd(wall_s - busy_s, idle)))
+        waiting = [] if last else list(under_way)
+        everyone = [*finished, *waiting]
+        if everyone:
+            weights = _weights(finished, waiting, gateway_s, max(0.0, cpu_s - gateway_s), began)
+            energy = self._metering.apportion(joules, idle, weights)
+            money = self._metering.apportion(usd, idle_usd, weights)
+            self._learn(finished, energy, weights, gateway_s)
+        else:
+            energy, money, idle, idle_usd = [], [], joules, usd
+
+        shares = []
+        for exchange, own_joules, own_usd in zip(everyone, energy, money, strict=True):
+            exchange.carried_joules += own_joules
+            exchange.carried_usd += own_usd
+        for exchange in finished:
+            total = exchange.carried_joules
+            shares.append(Share(exchange, total, exchange.carried_usd, tariff.gco2e(total)))
+        if last:
+            idle += sum(exchange.carried_joules for exchange in under_way)
+            idle_usd += sum(exchange.carried_usd for exchange in under_way)
+        for_requests = sum(share.joules for share in shares)
+        usd_for_requests = sum(share.usd for share in shares)
+        taken = for_requests + idle
+        self.joules += for_requests
+        self.idle_joules += idle
+        self.usd += usd_for_requests
+        self.idle_usd += idle_usd
+        window = EnergyWindow(
+            source=self._source,
+            started_at_s=started_at_s,
+            ended_at_s=at_s,
+            joules=taken,
+            idle_joules=idle,
+            requests=len(finished),
+            method=reading.method,
+            uncertainty=reading.uncertainty,
+            usd=usd_for_requests + idle_usd,
+            idle_usd=idle_usd,
+            gco2e=tariff.gco2e(taken),
+        )
+        return shares, self._joined(window, quiet=not everyone and not last)
+
+    def _joined(self, window: EnergyWindow, *, quiet: bool) -> list[EnergyWindow]:
+        """Quiet windows are kept back and joined; a busy or last one brings out what was kept."""
+        kept = self._quiet
+        if not quiet:
+            self._quiet = None
+            return [window] if kept is None else [kept, window]
+        if kept is not None:
+            window = EnergyWindow(
+                source=window.source,
+                started_at_s=kept.started_at_s,
+                ended_at_s=window.ended_at_s,
+                joules=kept.joules + window.joules,
+                idle_joules=kept.idle_joules + window.idle_joules,
+                requests=0,
+                method=window.method,
+                uncertainty=window.uncertainty,
+                usd=kept.usd + window.usd,
+                idle_usd=kept.idle_usd + window.idle_usd,
+                gco2e=kept.gco2e + window.gco2e,
+            )
+        if window.ended_at_s - window.started_at_s >= MAX_IDLE_WINDOW_S:
+            self._quiet = None
+            return [window]
+        self._quiet = window
+        return []
+
+    def _learn(
+        self,
+        finished: Sequence[Exchange],
+        energy: Sequence[float],
+        weights: Sequence[float],
+        gateway_s: float,
+    ) -> None:
+        whole = sum(weights)
+        if whole <= 0 or not finished:
+            return
+        per_cpu_s = sum(energy) / whole
+        own = gateway_s / len(weights)
+        self.joules_per_request = per_cpu_s * own
+        compute_s = sum(exchange.compute_s for exchange in finished)
+        if compute_s > 0:
+            engine = sum(max(0.0, weight - own) for weight in weights[: len(finished)])
+            self.joules_per_compute_s = per_cpu_s * engine / compute_s
+
+
+def _weights(
+    finished: Sequence[Exchange],
+    under_way: Sequence[Exchange],
+    gateway_s: float,
+    engine_s: float,
+    began: float,
+) -> list[float]:
+    """CPU seconds that each request is held to have caused; first the finished, then the others.
+
+    Engine time goes to the finished and to those under way by how long each group was being answered
+    within the window (a request says what it took the engine only when it ends), and among the finished
+    by what they said. An engine inside this process has its time in `gateway_s`.
+    """
+    everyone = [*finished, *under_way]
+    stated_s = sum(exchange.compute_s for exchange in finished)
+    if engine_s <= 0.0:
+        engine_s = min(stated_s, gateway_s)
+        gateway_s -= engine_s
+    weights = [gateway_s / len(everyone)] * len(everyone)
+    now = time.monotonic()
+    models = [exchange for exchange in finished if exchange.tier == "model"]
+    overlap_finished = sum((x.ended or now) - max(began, x.started) for x in models)
+    overlaps = [max(0.0, now - max(began, exchange.started)) for exchange in under_way]
+    whole = overlap_finished + sum(overlaps)
+    for_finished = engine_s * (overlap_finished / whole if whole > 0 else 1.0)
+    for index, exchange in enumerate(finished):
+        if stated_s > 0:
+            weights[index] += for_finished * exchange.compute_s / stated_s
+    for index, overlap in enumerate(overlaps, start=len(finished)):
+        if whole > 0:
+            weights[index] += engine_s * overlap / whole
+    return weights

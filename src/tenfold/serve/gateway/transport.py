@@ -1,0 +1,108 @@
+"""ASGI, as little of it as the gateway needs: read a body, send an answer, notice a client that left.
+
+No framework stands here on purpose: routing and validation by one cost more than a cached answer does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from tenfold.serve.gateway.refusal import Refusal
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON: Header = (b"content-type", b"application/json")
+EVENTS: Header = (b"content-type", b"text/event-stream; charset=utf-8")
+NO_CACHE: Header = (b"cache-control", b"no-cache")
+CLOSE: Header = (b"connection", b"close")
+
+
+class ClientGone(Exception):
+    """The client closed its connection before it had its answer."""
+
+
+async def read_body(receive: Receive, limit_bytes: int, timeout_s: float) -> bytes:
+    """The whole body. Raises Refusal (408, 413) and ClientGone."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        if len(body) > limit_bytes:
+            raise too_large(limit_bytes)
+        return body
+    parts = [body]
+    num_bytes = len(body)
+    try:
+        async with asyncio.timeout(timeout_s):
+            while message.get("more_body", False):
+                if num_bytes > limit_bytes:
+                    raise too_large(limit_bytes)
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                parts.append(message.get("body", b""))
+                num_bytes += len(parts[-1])
+    except TimeoutError:
+        raise Refusal(
+            408,
+            f"The request body did not arrive within {timeout_s:g} s.",
+            code="body_timeout",
+            headers=(CLOSE,),
+        ) from None
+    if num_bytes > limit_bytes:
+        raise too_large(limit_bytes)
+    return b"".join(parts)
+
+
+def too_large(limit_bytes: int) -> Refusal:
+    return Refusal(
+        413,
+        f"The request body is larger than the {limit_bytes:,} bytes that this gateway takes.",
+        code="request_too_large",
+        headers=(CLOSE,),
+    )
+
+
+async def respond(send: Send, status: int, headers: list[Header], body: bytes) -> None:
+    """One answer with a known length."""
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Departure:
+    """Cancels the task inside `async with` when the client leaves, and turns that into ClientGone."""
+
+    __slots__ = ("_gone", "_receive", "_task", "_watch")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._gone = False
+        self._task: asyncio.Task[Any] | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._watch = asyncio.create_task(self._wait())
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._task, task = None, self._task
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._gone and isinstance(error, asyncio.CancelledError) and task is not None:
+            task.uncancel()
+            raise ClientGone from None
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if self._task is not None:
+            self._gone = True
+            self._task.cancel()

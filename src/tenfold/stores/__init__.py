@@ -1,0 +1,1 @@
+"""Where blobs live: bytes by content, on a local disk or in memory."""
