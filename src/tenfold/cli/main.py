@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if not as_json:
             raise  # a fault of ours: the traceback is what a bug report needs
-        report(TenfoldError(f"{type(error).__name__}: {error}", hint="this is a bug: report it"), True)
+        report(
+            TenfoldError(f"{type(error).__name__}: {error}", hint="this is a bug: report it"), True
+        )
         code = TenfoldError.exit_code
     raise SystemExit(code)
 
@@ -81,6 +83,8 @@ def _call(name: str, words: list[str]) -> int:
     try:
         result = get_command(app).main(words, prog_name=f"tenfold {name}", standalone_mode=False)
     except typer.Exit as exit_:
+        if exit_.exit_code == INTERRUPTED:  # newer Typers make this of a Ctrl-C
+            raise KeyboardInterrupt from None
         return exit_.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None

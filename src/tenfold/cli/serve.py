@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tenfold.cli.options import FACTORY_FILE, File, Json, Sets, opened
 from tenfold.cli.output import console
+
+if TYPE_CHECKING:
+    from tenfold.factory import Factory
 
 
 def serve(
@@ -38,4 +41,13 @@ def serve(
             console().print(f"{name:<8} {place}", markup=False)
 
     with opened(file, sets) as factory:
-        factory.serve(host=host, port=port, console=not no_console, on_ready=ready)
+        factory.serve(
+            host=host, port=port, mounts={} if no_console else _console(factory), on_ready=ready
+        )
+
+
+def _console(factory: Factory) -> dict[str, object]:
+    """The console under its prefix. It answers on this machine only, whatever the gateway listens on."""
+    from tenfold.console.app import make_app
+
+    return {"/console": make_app(factory.queries, prefix="/console")}
