@@ -41,7 +41,7 @@ def demo(
         rows = factory.queries.summary(outcome.run_id)
         report = folder / REPORT
         if not outcome.unchanged or not report.exists():
-            write_report(factory.queries, report)
+            write_report(factory.queries, outcome.run_id, report)
     document = {"outcome": outcome.to_dict(), "summary": rows, "report": str(report)}
     emit(document, as_json, lambda screen: _render(screen, outcome, rows, folder, report))
     return 0 if outcome.ok else 1

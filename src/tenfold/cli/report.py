@@ -22,7 +22,7 @@ def report(
     from tenfold.console.report import write_report
 
     with opened(file) as factory:
-        written = write_report(factory.queries, output)
+        written = write_report(factory.queries, None, output)
     num_bytes = written.stat().st_size
     emit(
         {"path": str(written), "num_bytes": num_bytes},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,8 @@ from tenfold.cli.output import console
 
 if TYPE_CHECKING:
     from tenfold.factory import Factory
+
+CONSOLE = "/console"
 
 
 def serve(
@@ -33,7 +35,7 @@ def serve(
     def ready(url: str) -> None:
         places = {"url": url, "api": f"{url}/v1", "metrics": f"{url}/metrics"}
         if not no_console:
-            places["console"] = f"{url}/console"
+            places["console"] = f"{url}{CONSOLE}"
         if as_json:
             print(json.dumps(places), flush=True)
             return
@@ -41,13 +43,12 @@ def serve(
             console().print(f"{name:<8} {place}", markup=False)
 
     with opened(file, sets) as factory:
-        factory.serve(
-            host=host, port=port, mounts={} if no_console else _console(factory), on_ready=ready
-        )
+        mounts = {} if no_console else {CONSOLE: _console(factory)}
+        factory.serve(host=host, port=port, mounts=mounts, on_ready=ready)
 
 
-def _console(factory: Factory) -> dict[str, object]:
-    """The console under its prefix. It answers on this machine only, whatever the gateway listens on."""
+def _console(factory: Factory) -> Any:
+    """The web console over the factory's facts, as an ASGI application."""
     from tenfold.console.app import make_app
 
-    return {"/console": make_app(factory.queries, prefix="/console")}
+    return make_app(factory.queries, prefix=CONSOLE)
