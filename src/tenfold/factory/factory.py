@@ -241,7 +241,7 @@ class Factory:
         """Read models over this factory's ledger, for the console, the CLI and notebooks."""
         from tenfold.queries import Queries
 
-        return Queries(self.ledger, graph=self.graph, factory=self.name)
+        return Queries(self.ledger, plan=self.plan, factory=self.name)
 
     def plan(self, *targets: str) -> Plan:
         """What a run would do and why. Touches nothing."""
