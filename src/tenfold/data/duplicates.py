@@ -45,9 +45,7 @@ def exact(documents: Sequence[Document]) -> Iterator[Twin]:
             kept[name] = document.id
 
 
-def contained(
-    documents: Sequence[Document], *, passage_words: int, share: float
-) -> Iterator[Twin]:
+def contained(documents: Sequence[Document], *, passage_words: int, share: float) -> Iterator[Twin]:
     """Documents of which at least `share` of the words stand in paragraphs that kept documents have.
 
     Shingle similarity cannot see a short text inside a long one. A passage is a paragraph of at least

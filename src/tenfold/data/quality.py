@@ -85,6 +85,9 @@ def fault(text: str, config: QualityConfig) -> str | None:
         if len(lines) - len(set(lines)) > config.max_repeated_lines * len(lines):
             return "repeated_lines"
         pair, times = Counter(zip(words, words[1:], strict=False)).most_common(1)[0]
-        if times > 1 and times * (len(pair[0]) + len(pair[1])) > config.max_top_pair * num_characters:
+        if (
+            times > 1
+            and times * (len(pair[0]) + len(pair[1])) > config.max_top_pair * num_characters
+        ):
             return "repeated_words"
     return None

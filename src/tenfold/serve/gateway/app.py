@@ -165,7 +165,13 @@ class Gateway:
         try:
             try:
                 if prefix != "req-":
-                    await handle(exchange, await self._admitted(exchange, scope, receive), scope, receive, send)
+                    await handle(
+                        exchange,
+                        await self._admitted(exchange, scope, receive),
+                        scope,
+                        receive,
+                        send,
+                    )
                 else:
                     await handle(exchange, scope, send)
             except ClientGone:
