@@ -39,9 +39,7 @@ class Attention(nn.Module):
             rotate(q, cos.to(q.dtype), sin.to(q.dtype)),
             rotate(k, cos.to(k.dtype), sin.to(k.dtype)),
         )
-        y = F.scaled_dot_product_attention(
-            q, k, v, is_causal=True, enable_gqa=self.num_heads != self.num_kv_heads
-        )
+        y = causal_attention(q, k, v)
         return self.out(y.transpose(1, 2).reshape(num_rows, num_tokens, -1))
 
 
@@ -226,6 +224,26 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def turned(qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rows of fused projections [N, (H + 2K) * E] as rotated heads [N, H + 2K, E]."""
     return rotate(qkv.view(cos.shape), cos, sin)
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention [B, H, T, E] of every token over itself and what came before it.
+
+    Short blocks that need gradients take plain matrix products: on a CPU, backward through them is twice
+    as fast as torch's flash kernel at 256 tokens (`bench/attention.py`), and their T x T scores are small.
+    """
+    num_rows, num_heads, num_tokens, size = q.shape
+    num_kv = k.shape[1]
+    if num_tokens > 512 or q.device.type != "cpu" or not torch.is_grad_enabled():
+        return F.scaled_dot_product_attention(
+            q, k, v, is_causal=True, enable_gqa=num_heads != num_kv
+        )
+    # query heads that share a key head lie one below the other, so that keys are never repeated
+    q = (q * size**-0.5).reshape(num_rows, num_kv, -1, size)
+    scores = (q @ k.transpose(-1, -2)).view(num_rows, -1, num_tokens, num_tokens)
+    ahead = torch.full((num_tokens, num_tokens), -torch.inf, dtype=scores.dtype).triu(1)
+    weights = (scores + ahead).softmax(-1).view(num_rows, num_kv, -1, num_tokens)
+    return (weights @ v).view(num_rows, num_heads, num_tokens, size)
 
 
 def _attend(heads: Tensor, kv: Tensor, attention: Attention) -> Tensor:

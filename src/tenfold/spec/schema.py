@@ -13,6 +13,7 @@ import json
 import textwrap
 import types
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -54,12 +55,14 @@ def factory_schema(steps: Mapping[str, Step]) -> dict[str, Any]:
     schema["if"] = {"required": ["extends"]}
     schema["else"] = {
         "required": ["factory", "assets"],
-        "properties": {"assets": {"additionalProperties": {"required": ["step"]}}},
+        "properties": {
+            "assets": {"additionalProperties": {"type": "object", "required": ["step"]}}
+        },
     }
-    nullable = schema["properties"]["assets"]
-    nullable["additionalProperties"] = {
-        "anyOf": [nullable["additionalProperties"], {"type": "null"}]
-    }
+    assets = schema["properties"]["assets"]
+    (pattern, one), *_ = assets["patternProperties"].items()
+    assets["patternProperties"] = {pattern: {"anyOf": [one, {"type": "null"}]}}
+    assets["additionalProperties"] = False
     return {
         "$schema": DIALECT,
         "title": "tenfold factory",
@@ -140,7 +143,7 @@ def field_docs(cls: type) -> dict[str, str]:
         return {}
     docs = {}
     lines = body.body if isinstance(body, ast.ClassDef) else []
-    for line, below in zip(lines, lines[1:], strict=False):
+    for line, below in pairwise(lines):
         if (
             isinstance(line, ast.AnnAssign)
             and isinstance(line.target, ast.Name)

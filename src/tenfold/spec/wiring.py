@@ -142,7 +142,7 @@ def _settings(tree: Tree, path: Path, step: Step, given: Any) -> list[Fault]:
             try:
                 read_value(setting.type, given[name], write_path((*path, name)))
             except ConfigError as error:
-                faults.append(_config_fault(tree, (*path, name), error))
+                faults.append(_config_fault(tree, (*path, name), step, error))
         elif setting.default is REQUIRED:
             text = f'the setting "{name}" of {step.name} is required'
             faults.append(Fault(tree.places.of(path), path, text))
@@ -150,14 +150,22 @@ def _settings(tree: Tree, path: Path, step: Step, given: Any) -> list[Fault]:
         try:
             step.configure(given, write_path(path))
         except ConfigError as error:
-            faults.append(_config_fault(tree, path, error))
+            faults.append(_config_fault(tree, path, step, error))
     return faults
 
 
-def _config_fault(tree: Tree, path: Path, error: ConfigError) -> Fault:
-    """At the setting the error names, when it names one below `path`; else at `path`."""
+def _config_fault(tree: Tree, path: Path, step: Step, error: ConfigError) -> Fault:
+    """At the setting the error speaks about, when that can be told; else at `path`."""
     found = read_path(error.where) if error.where else None
-    at = found if found and found[: len(path)] == path else path
+    about = error.fact.partition(" ")[0].strip("`'\"")
+    if found and len(found) > len(path) and found[: len(path)] == path:
+        at = found
+    elif found and found[0] in step.settings:
+        at = (*path, *found)
+    elif about in step.settings and path[-1] == "config":
+        at = (*path, about)  # most such sentences open with the setting's name
+    else:
+        at = path
     seen = f" (seen: {error.seen!r})" if error.seen is not None else ""
     text = error.fact + seen + (f", {error.hint}" if error.hint else "")
     return Fault(tree.places.of_value(at), at, text)
