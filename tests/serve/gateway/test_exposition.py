@@ -11,6 +11,7 @@ import re
 import pytest
 
 from tenfold.errors import BackendError, InputError
+from tenfold.serve.backends.base import Unreachable
 from tenfold.serve.backends.memory import MemoryBackend
 from tenfold.serve.gateway.metrics import Histogram, Page
 
@@ -197,7 +198,7 @@ class Late(MemoryBackend):
         if self.fatal:
             raise InputError("the weights are of another model")
         if self.tries == 1:
-            raise BackendError("not yet")
+            raise Unreachable("not yet")
         await self.go.wait()
 
 
