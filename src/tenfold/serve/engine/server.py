@@ -78,8 +78,8 @@ def _load(config: ServerConfig) -> tuple[Scheduler, Ready]:
     from tenfold.serve.engine.text import read_text
 
     loaded = load_model(config.folder)
-    text = read_text(config.folder, loaded.config, loaded.tokenizer)
     network = LlamaNetwork(loaded.model, config.num_slots, config.context_tokens)
+    text = read_text(config.folder, loaded.config, loaded.tokenizer, network.context_tokens)
     settle(network)
     card = ModelCard(
         name=config.name,
