@@ -101,7 +101,9 @@ def _loop(scheduler: Scheduler, line: socket.socket) -> NoReturn:
             scheduler.handle(inbox.get())
         replies = scheduler.step()
         if replies:
-            line.sendall(b"".join(map(frame, replies)))
+            frames = b"".join(map(frame, replies))
+            scheduler.meter.pause()  # a gateway that is slow to read must not make answers look dear
+            line.sendall(frames)
 
 
 def _read(line: socket.socket, inbox: SimpleQueue[Request]) -> None:
