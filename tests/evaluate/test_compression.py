@@ -66,7 +66,7 @@ def test_another_vocabulary_is_refused(run, model_of, corpus, blobs):
     vocabulary[a], vocabulary[b] = vocabulary[b], vocabulary[a]
     other.write_json("tokenizer.json", swapped)
     stranger = view("stranger", other.commit(blobs), blobs)
-    with pytest.raises(InputError, match="base and stranger: .*do not share a vocabulary"):
+    with pytest.raises(InputError, match=r"base and stranger: .*do not share a vocabulary"):
         run(compression, whole, stranger, corpus)
 
 

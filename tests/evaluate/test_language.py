@@ -29,7 +29,7 @@ def test_the_interval_holds_the_value_and_more_text_narrows_it(run, model_of, co
     model = model_of(seed=2)
     wide, narrow = (
         run(language, model, corpus, max_tokens=tokens).content["model"]["bits_per_byte"]
-        for tokens in (200, 10_000)
+        for tokens in (400, 10_000)
     )
     for each in (wide, narrow):
         assert each["low"] < each["value"] < each["high"]
