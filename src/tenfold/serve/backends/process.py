@@ -86,12 +86,23 @@ class EngineProcess:
         if not self.dead:
             self._writer.write(frame(message))
 
+    async def gone(self) -> None:
+        """Wait until a dead process has been reaped and its death been told."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
     async def close(self) -> None:
         """Hang up, which ends the engine; kill it if it does not notice."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
         await self._reap()
+
+    async def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        with contextlib.suppress(ProcessLookupError):
+            self._child.kill()
+        await self.close()
 
     async def _follow(
         self, on_reply: Callable[[Reply], None], on_death: Callable[[EngineProcess], None]
@@ -124,7 +135,8 @@ class EngineProcess:
         try:
             await asyncio.wait_for(self._child.wait(), _CLOSE_TIMEOUT_S)
         except TimeoutError:
-            self._child.kill()
+            with contextlib.suppress(ProcessLookupError):
+                self._child.kill()
             await self._child.wait()
         await self._listening
         last = "\n".join(self._last_lines)
@@ -167,12 +179,10 @@ async def launch(
     try:
         ready = await asyncio.wait_for(process.ready(), timeout_s)
     except TimeoutError:
-        child.kill()
-        await process.close()
+        await process.kill()
         raise BackendError(f"the engine did not load its model in {timeout_s:g} s") from None
-    except BaseException:
-        child.kill()
-        await process.close()
+    except BaseException:  # a cancelled start, too, must leave no process
+        await process.kill()
         raise
     process.follow(on_reply, on_death)
     return process, ready

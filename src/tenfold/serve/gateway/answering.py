@@ -93,12 +93,12 @@ class Answering:
         exchange.backend = member.backend.name
         exchange.stream = ask.stream
         key = None
-        if self._tiers and (not ask.varies or (self._config.cache_sampled and ask.num_choices == 1)):
+        if self._tiers and (
+            not ask.varies or (self._config.cache_sampled and ask.num_choices == 1)
+        ):
             content = ask.content()
             content[-1] = relevant(ask.extra)
-            key = canonical_key(
-                exchange.endpoint, exchange.tenant, card.name, card.digest, content
-            )
+            key = canonical_key(exchange.endpoint, exchange.tenant, card.name, card.digest, content)
             hit = self._tiers.get(key) if wishes.look else None
             if hit is not None:
                 exchange.tier, stored = hit
@@ -127,9 +127,7 @@ class Answering:
         if self._tiers:
             content = ask.content()
             content[-1] = relevant(ask.extra)
-            key = canonical_key(
-                exchange.endpoint, exchange.tenant, card.name, card.digest, content
-            )
+            key = canonical_key(exchange.endpoint, exchange.tenant, card.name, card.digest, content)
             hit = self._tiers.get(key) if wishes.look else None
             if hit is not None:
                 exchange.tier, stored = hit

@@ -59,9 +59,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     def content(self) -> list[Any]:
         """Everything in the request that changes its answer, as plain JSON values."""
         prompt = self.prompts[0]
-        said = (
-            prompt if isinstance(prompt, str) else [[m.role, m.content, m.extra] for m in prompt]
-        )
+        said = prompt if isinstance(prompt, str) else [[m.role, m.content, m.extra] for m in prompt]
         return [
             said,
             self.max_tokens,
@@ -114,9 +112,7 @@ def extra_fields(plain: dict[str, Any], known: type[msgspec.Struct]) -> dict[str
     if len(plain) <= len(fields) and all(name in fields for name in plain):
         return {}
     return {
-        name: value
-        for name, value in plain.items()
-        if name not in fields and value is not None
+        name: value for name, value in plain.items() if name not in fields and value is not None
     }
 
 

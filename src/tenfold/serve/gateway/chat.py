@@ -72,7 +72,11 @@ def read(body: bytes) -> Ask:
         )
     return Ask(
         model=request.model,
-        prompts=(tuple(map(_message, range(len(plain["messages"])), request.messages, plain["messages"])),),
+        prompts=(
+            tuple(
+                map(_message, range(len(plain["messages"])), request.messages, plain["messages"])
+            ),
+        ),
         n=or_default(request.n, 1),
         max_tokens=or_default(newer, limit),
         temperature=or_default(request.temperature, 1.0),
@@ -132,9 +136,11 @@ class ChatAnswer:
         )
 
     def text(self, index: int, text: str) -> bytes:
-        return (
-            b'%b{"index":%d,"delta":{"content":%b},"logprobs":null,"finish_reason":null}%b'
-            % (self._head, index, orjson.dumps(text), self._tail)
+        return b'%b{"index":%d,"delta":{"content":%b},"logprobs":null,"finish_reason":null}%b' % (
+            self._head,
+            index,
+            orjson.dumps(text),
+            self._tail,
         )
 
     def closing(self, index: int, finish_reason: str) -> bytes:

@@ -98,7 +98,9 @@ class KeyRing:
         """
         if authorization is None:
             if self.required:
-                raise _refused("You did not send an API key. Use `Authorization: Bearer sk-tf-...`.")
+                raise _refused(
+                    "You did not send an API key. Use `Authorization: Bearer sk-tf-...`."
+                )
             return LOCAL
         scheme, _, secret = authorization.partition(b" ")
         secret = secret.strip()
