@@ -33,18 +33,21 @@ class Sample:
 def generate(
     loaded: LoadedModel, asks: Sequence[Ask], *, prompt_tokens: int, new_tokens: int, seed: int
 ) -> list[Sample]:
-    """One sample per ask. Prompts keep their first `prompt_tokens`; the same seed gives the same samples."""
+    """One sample per ask, each at the start of a document. The same seed gives the same samples.
+
+    Prompts keep their first `prompt_tokens`, the start mark included.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(seed % 2**63)
     context = loaded.config.max_position_embeddings
     new_tokens = max(1, min(new_tokens, context // 2))
     prompt_tokens = max(1, min(prompt_tokens, context - new_tokens))
-    samples: list[Sample] = []
+    mark, samples = start_mark(loaded), []
     for start in range(0, len(asks), SLOTS):
         part = asks[start : start + SLOTS]
         encoded = loaded.tokenizer.encode_batch([a.prompt for a in part], add_special_tokens=False)
-        prompts = [_started(loaded, encoding.ids[:prompt_tokens]) for encoding in encoded]
+        prompts = [(mark + encoding.ids)[:prompt_tokens] or [0] for encoding in encoded]
         rows = _continue(loaded, prompts, [a.greedy for a in part], new_tokens, generator)
         samples += [
             _decoded(loaded, prompt, row) for prompt, row in zip(prompts, rows, strict=True)
@@ -52,12 +55,11 @@ def generate(
     return samples
 
 
-def _started(loaded: LoadedModel, ids: list[int]) -> list[int]:
-    """An empty prompt still needs a token to go on from."""
-    if ids:
-        return ids
+def start_mark(loaded: LoadedModel) -> list[int]:
+    """What stands before a document: the model's own start mark, or the end mark of the one before."""
     config = loaded.config
-    return [config.bos_token_id or config.eos_token_id or 0]
+    mark = config.bos_token_id if config.bos_token_id is not None else config.eos_token_id
+    return [] if mark is None else [mark]
 
 
 def _continue(

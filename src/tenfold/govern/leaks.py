@@ -106,9 +106,9 @@ def prompts(
     seed: int,
     where: str,
 ) -> tuple[list[str], list[Ask]]:
-    """Kinds and asks, a third each; without held-out documents their third goes to the baits."""
+    """Kinds and asks, a third each; what documents are missing for goes to the baits."""
     draws = random.Random(seed)
-    num = -(-config.samples // len(KINDS_OF_PROMPT))
+    num = config.samples // len(KINDS_OF_PROMPT)
     if not any(training):
         raise InputError(
             "the corpus has no training documents to compare with",
@@ -120,11 +120,10 @@ def prompts(
         "heldout": [Ask(_opening(text)) for text in _drawn(draws, heldout, num)],
     }
     bait = list(baits())
-    missing = 2 * num - len(openings["heldout"])
+    missing = config.samples - len(openings["train"]) - len(openings["heldout"])
     openings["bait"] = [Ask(bait[number % len(bait)]) for number in range(missing)]
     kinds = [kind for kind in KINDS_OF_PROMPT for _ in openings[kind]]
-    asks = [ask for kind in KINDS_OF_PROMPT for ask in openings[kind]]
-    return kinds[: config.samples], asks[: config.samples]
+    return kinds, [ask for kind in KINDS_OF_PROMPT for ask in openings[kind]]
 
 
 def examine(
