@@ -14,8 +14,8 @@ from tenfold.cli.output import emit, quantity, table
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from tenfold.factory import RunOutcome
 
+    from tenfold.factory import RunOutcome
     from tenfold.queries.summary import SummaryRow
 
 REPORT = "report.html"
@@ -32,6 +32,8 @@ def demo(
 
     Nothing is downloaded. Interrupt it at any time: run again, it goes on. A second run changes nothing.
     """
+    from tenfold.console.report import write_report
+
     file = _copied(folder)
     with opened(file, sets) as factory:
         with watching(as_json) as watch:
@@ -39,7 +41,7 @@ def demo(
         rows = factory.queries.summary(outcome.run_id)
         report = folder / REPORT
         if not outcome.unchanged or not report.exists():
-            factory.report(report)
+            write_report(factory.queries, outcome.run_id, report)
     document = {"outcome": outcome.to_dict(), "summary": rows, "report": str(report)}
     emit(document, as_json, lambda screen: _render(screen, outcome, rows, folder, report))
     return 0 if outcome.ok else 1

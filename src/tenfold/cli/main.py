@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tenfold.cli.commands import COMMANDS, overview
 from tenfold.cli.failure import report
 from tenfold.errors import TenfoldError, UnknownName, UsageError
-
-if TYPE_CHECKING:
-    pass
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -39,8 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Nothing is left to say to it, not even at exit.
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = BROKEN_PIPE
+    except Exception as error:
+        if not as_json:
+            raise  # a fault of ours: the traceback is what a bug report needs
+        report(
+            TenfoldError(f"{type(error).__name__}: {error}", hint="this is a bug: report it"), True
+        )
+        code = TenfoldError.exit_code
     raise SystemExit(code)
 
 
@@ -78,6 +83,8 @@ def _call(name: str, words: list[str]) -> int:
     try:
         result = get_command(app).main(words, prog_name=f"tenfold {name}", standalone_mode=False)
     except typer.Exit as exit_:
+        if exit_.exit_code == INTERRUPTED:  # newer Typers make this of a Ctrl-C
+            raise KeyboardInterrupt from None
         return exit_.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None

@@ -27,9 +27,7 @@ Sets = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[ASSET]...", help="With what they need. None: all.", show_default=False
-    ),
+    typer.Argument(metavar="ASSET", help="With what they need. None: all.", show_default=False),
 ]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Goes on record with the move.")]
 FACTORY_FILE = Path("factory.yaml")

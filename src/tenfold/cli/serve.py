@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tenfold.cli.options import FACTORY_FILE, File, Json, Sets, opened
 from tenfold.cli.output import console
+
+if TYPE_CHECKING:
+    from tenfold.factory import Factory
+
+CONSOLE = "/console"
 
 
 def serve(
@@ -30,7 +35,7 @@ def serve(
     def ready(url: str) -> None:
         places = {"url": url, "api": f"{url}/v1", "metrics": f"{url}/metrics"}
         if not no_console:
-            places["console"] = f"{url}/console"
+            places["console"] = f"{url}{CONSOLE}"
         if as_json:
             print(json.dumps(places), flush=True)
             return
@@ -38,4 +43,12 @@ def serve(
             console().print(f"{name:<8} {place}", markup=False)
 
     with opened(file, sets) as factory:
-        factory.serve(host=host, port=port, console=not no_console, on_ready=ready)
+        mounts = {} if no_console else {CONSOLE: _console(factory)}
+        factory.serve(host=host, port=port, mounts=mounts, on_ready=ready)
+
+
+def _console(factory: Factory) -> Any:
+    """The web console over the factory's facts, as an ASGI application."""
+    from tenfold.console.app import make_app
+
+    return make_app(factory.queries, prefix=CONSOLE)

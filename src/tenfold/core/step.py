@@ -181,7 +181,7 @@ def step(
                 variadic = parameter.name
             elif parameter.kind is not parameter.KEYWORD_ONLY:
                 inputs[parameter.name] = _kind(hints.get(parameter.name))
-        config_class = hints.get("config") if "config" in parameters else None
+        config_class: type | None = hints.get("config") if "config" in parameters else None
         if config_class is not None and not dataclasses.is_dataclass(config_class):
             raise ConfigError("the config parameter must be a dataclass", where=target.__qualname__)
         settings = (

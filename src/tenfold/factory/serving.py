@@ -49,10 +49,10 @@ def gateway_of(
     Raises UsageError when the model has not been built, ConfigError when a backend's key is not set.
     """
     from tenfold.serve.backends.embedded import EmbeddedBackend
-    from tenfold.serve.backends.openai_http import OpenAIBackend
+    from tenfold.serve.backends.openai_http import OpenAIBackend, OpenAIConfig
     from tenfold.serve.gateway.app import Gateway
     from tenfold.serve.gateway.config import GatewayConfig
-    from tenfold.serve.gateway.energy import Metering
+    from tenfold.serve.gateway.observed import observed
 
     wanted = factory.spec.serve if factory.spec is not None else None
     if wanted is None:
@@ -72,9 +72,8 @@ def gateway_of(
                 f"the backend {backend.name!r} needs a key and {backend.api_key_env} is not set",
                 hint=f"export {backend.api_key_env}=...",
             )
-        backends.append(
-            OpenAIBackend(backend.url, models=backend.models, api_key=secret, name=backend.name)
-        )
+        names = {model_name: model_name for model_name in backend.models}
+        backends.append(OpenAIBackend(OpenAIConfig(backend.url, secret, names), name=backend.name))
     config = GatewayConfig(
         tiers=tuple(wanted.tiers if tiers is None else tiers),
         require_keys=wanted.require_keys or None,
@@ -85,7 +84,7 @@ def gateway_of(
         config,
         backends,
         factory.ledger,
-        metering=Metering(tariff=factory.tariff, power=factory.power),
+        metering=observed(factory.tariff, factory.power),
         mounts=mounts,
     )
 

@@ -41,7 +41,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
             probabilities = F.softmax((own @ narrow.T).float(), dim=-1)
             wanted = targets[rows].unsqueeze(1)
             total -= probabilities.gather(1, wanted).clamp_(min=tiny).log_().sum()
-            probabilities.scatter_add_(1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32))
+            probabilities.scatter_add_(
+                1, wanted, torch.full_like(wanted, -1.0, dtype=torch.float32)
+            )
             gradient = probabilities.to(hidden.dtype)
             torch.mm(gradient, narrow, out=hidden_gradient[rows])
             weight_gradient += gradient.T @ own
