@@ -2,6 +2,7 @@
 
 import random
 
+import hypothesis
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -11,6 +12,9 @@ from tenfold.models.config import LlamaConfig  # noqa: E402
 from tenfold.models.folder import save_model  # noqa: E402
 from tenfold.models.llama import Llama  # noqa: E402
 from tenfold.stores.memory import MemoryBlobs  # noqa: E402
+
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 class Probing:
@@ -112,10 +116,12 @@ def trained(blobs, words):
 
 
 def fit(model, rows, steps):
+    """Few steps at a high rate that falls to nothing: enough for a hundred thousand weights."""
     draws = random.Random(0)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(steps):
-        batch = draws.sample(rows, min(48, len(rows)))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = 1e-2 * (1 - step / steps)
+        batch = draws.sample(rows, min(32, len(rows)))
         longest = max(map(len, batch))
         ids = torch.tensor([row + [0] * (longest - len(row)) for row in batch])
         targets = torch.tensor([row + [-100] * (longest - len(row)) for row in batch])
