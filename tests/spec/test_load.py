@@ -100,7 +100,7 @@ watch: [{every: "61 * * * *", rebuild: [base]}, {drift_of: base, rebuild: []}]
     ]
     assert cron.startswith("factory.yaml:24:9 watch[0]: ")
     assert "minute" in cron
-    assert rebuild == "factory.yaml:24:76 watch[1].rebuild: must not be empty (seen: a list)"
+    assert rebuild == "factory.yaml:24:75 watch[1].rebuild: must not be empty (seen: a list)"
 
 
 def test_without_a_resolver_the_graph_is_still_checked(write):
