@@ -90,6 +90,7 @@ def _short(value: Any) -> str:
 def _walk(data: Any, location: Sequence[str | int]) -> tuple[Path, Any]:
     """The part of pydantic's location that is in the data (it adds union tags and `[key]`)."""
     path: list[str | int] = []
+    part: Any
     for part in location:
         if (isinstance(data, dict) and part in data) or (
             isinstance(data, list) and isinstance(part, int) and part < len(data)
