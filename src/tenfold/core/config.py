@@ -127,6 +127,24 @@ def read_value(hint: Any, value: Any, where: str) -> Any:
     raise ConfigError(f"must be {_say(hint)}", where=where, seen=value)
 
 
+def build(cls: type, values: Mapping[str, Any]) -> Any:
+    """An instance of a config dataclass from its canonical values; a field that is one itself, likewise.
+
+    Raises ConfigError from the class's own validation.
+    """
+    hints = get_type_hints(cls)
+    return cls(
+        **{
+            name: build(hints[name], value)
+            if isinstance(hints.get(name), type)
+            and dataclasses.is_dataclass(hints[name])
+            and isinstance(value, Mapping)
+            else value
+            for name, value in values.items()
+        }
+    )
+
+
 def plain(value: Any) -> Any:
     """Dataclasses and tuples as the mappings and lists that canonical JSON knows."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

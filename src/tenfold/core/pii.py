@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,12 +31,14 @@ def find(text: str, kinds: Iterable[str] | None = None) -> list[Span]:
     Where two kinds claim the same characters, the one with the stronger check wins (KINDS is that order).
     """
     wanted = KINDS if kinds is None else tuple(kind for kind in KINDS if kind in set(kinds))
-    taken: list[Span] = []
+    taken: list[Span] = []  # always sorted, so that the neighbours tell whether a place is free
     for kind in wanted:
         for start, end in _FINDERS[kind](text):
-            if all(end <= span.start or start >= span.end for span in taken):
-                taken.append(Span(start, end, kind, text[start:end]))
-    return sorted(taken)
+            place = bisect_left(taken, start, key=lambda span: span.start)
+            free_before = place == 0 or taken[place - 1].end <= start
+            if free_before and (place == len(taken) or end <= taken[place].start):
+                taken.insert(place, Span(start, end, kind, text[start:end]))
+    return taken
 
 
 def redact(text: str, kinds: Iterable[str] | None = None) -> str:
@@ -160,7 +163,7 @@ def _cards(text: str) -> Iterator[tuple[int, int]]:
         if len(groups) > 1 and min(len(group) for group in groups[:-1]) < 4:
             continue  # cards are written in groups of four or more; dates and phone numbers are not
         named = _CARD_BEFORE.search(text[max(0, match.start() - 24) : match.start()])
-        if len(set(digits)) > 2 and (named or _CARD_ISSUER.match(digits)) and luhn(digits):
+        if len(set(digits)) > 1 and (named or _CARD_ISSUER.match(digits)) and luhn(digits):
             yield match.span()
 
 
@@ -231,7 +234,7 @@ def _is_host(address: str) -> bool:
 _EXTENSION = r"(?:\ ?(?:x|ext\.?)\ ?\d{1,5})?"
 _PHONE_PLAIN = re.compile(
     # +46 (0)8 928 571 38: the E.164 plus sign is proof enough
-    r"(?<![\w.+-])(?:\+[1-9]\d{0,2}(?:[ .-]?\(\d{1,4}\))?(?:[ .-]?\d{2,4}){2,5}"
+    r"(?<![\w.+-])(?<!\d\ )(?:\+[1-9]\d{0,2}(?:[ .-]?\(\d{1,4}\))?(?:[ .-]?\d{2,4}){2,5}"
     # 001-518-640-0854, (579)888-3058, 905-674-3793, 259.735.7502: the North American plan
     r"|(?:(?:001|\+?1)[ .-])?(?:\([2-9]\d{2}\)\ ?|[2-9]\d{2}(?P<s>[.-]))[2-9]\d{2}(?(s)(?P=s)|[ .-])\d{4}"
     # (07700) 063 966, 0490 75 40 81, 03.93.92.16.85: a trunk zero and groups

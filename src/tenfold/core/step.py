@@ -20,6 +20,7 @@ from typing import Any, Protocol, get_type_hints, overload
 from tenfold.core.asset import Asset, Draft
 from tenfold.core.config import (
     Setting,
+    build,
     read_settings,
     settings_of_dataclass,
     settings_of_function,
@@ -132,7 +133,7 @@ class Step:
     def _build(self, config: Mapping[str, Any], where: str | None) -> Any:
         assert self.config_class is not None
         try:
-            return self.config_class(**config)
+            return build(self.config_class, config)
         except ConfigError as error:
             error.where = error.where or where or self.name
             raise
@@ -180,7 +181,7 @@ def step(
                 variadic = parameter.name
             elif parameter.kind is not parameter.KEYWORD_ONLY:
                 inputs[parameter.name] = _kind(hints.get(parameter.name))
-        config_class = hints.get("config") if "config" in parameters else None
+        config_class: type | None = hints.get("config") if "config" in parameters else None
         if config_class is not None and not dataclasses.is_dataclass(config_class):
             raise ConfigError("the config parameter must be a dataclass", where=target.__qualname__)
         settings = (

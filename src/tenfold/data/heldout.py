@@ -33,7 +33,9 @@ def held_out(
     drawn = [document for document in documents if _draw(document) < limit]
     if len(drawn) == len(documents):
         drawn = sorted(drawn, key=_draw)[:-1]
-    owners: dict[int, int] = {}  # sequence -> index of its only document, or -1 for several
+    owners: dict[
+        tuple[str, ...], int
+    ] = {}  # sequence -> index of its only document, or -1 for several
     for index, document in enumerate(drawn):
         for sequence in _sequences(document.text):
             owners[sequence] = index if owners.get(sequence, index) == index else -1
@@ -58,21 +60,7 @@ def _draw(document: Document) -> int:
     return int.from_bytes(hashlib.sha256(document.text.encode()).digest()[:8], "big")
 
 
-def _sequences(text: str) -> Iterator[int]:
+def _sequences(text: str) -> Iterator[tuple[str, ...]]:
     words = _WORD.findall(text.lower())
-    hashes = [hash_word(word) for word in words]
-    for start in range(len(hashes) - OVERLAP_WORDS + 1):
-        yield hash(tuple(hashes[start : start + OVERLAP_WORDS]))
-
-
-def hash_word(word: str) -> int:
-    """Python's hash of text differs from run to run; this one does not."""
-    value = _KNOWN.get(word)
-    if value is None:
-        value = _KNOWN[word] = int.from_bytes(
-            hashlib.blake2b(word.encode(), digest_size=7).digest(), "big"
-        )
-    return value
-
-
-_KNOWN: dict[str, int] = {}
+    for start in range(len(words) - OVERLAP_WORDS + 1):
+        yield tuple(words[start : start + OVERLAP_WORDS])

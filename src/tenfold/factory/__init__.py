@@ -6,6 +6,15 @@ release     moving aliases                watching   triggers, again and again
 serving     gateways and the front door   factory    the Factory class, which ties them together
 """
 
+from pathlib import Path
+
 from tenfold.factory.factory import Factory, RunOutcome
 
-__all__ = ["Factory", "RunOutcome"]
+__all__ = ["Factory", "RunOutcome", "demo_factory_path"]
+
+
+def demo_factory_path() -> Path:
+    """The laptop factory: inside an installed package, or in the checkout of an editable one."""
+    package = Path(__file__).parents[1]
+    shipped = package / "examples" / "01-laptop" / "factory.yaml"
+    return shipped if shipped.exists() else package.parents[1] / "examples/01-laptop/factory.yaml"

@@ -29,6 +29,18 @@ def built_in() -> dict[str, str]:
     return found
 
 
+def built_in_steps() -> dict[str, Step]:
+    """name -> step of everything that comes with tenfold. Imports every stage."""
+    return {name: _imported(target) for name, target in sorted(built_in().items())}
+
+
+def _imported(target: str) -> Step:
+    module, _, function = target.partition(":")
+    step = getattr(importlib.import_module(module), function)
+    assert isinstance(step, Step)
+    return step
+
+
 class Catalogue:
     """Resolves names for one factory directory."""
 
@@ -42,8 +54,7 @@ class Catalogue:
         """The step, or None when nothing has that name. Raises ConfigError for a module that fails."""
         target = built_in().get(name)
         if target is not None:
-            module_name, _, function = target.partition(":")
-            return getattr(importlib.import_module(module_name), function)
+            return _imported(target)
         module_name, colon, function = name.partition(":")
         if not colon or not module_name or not function:
             return None

@@ -18,7 +18,7 @@ from tenfold import settings
 from tenfold.core.aliases import is_alias
 from tenfold.core.asset import Asset, view
 from tenfold.core.checks import Check
-from tenfold.core.facts import AliasMove, Run, RunStep, StepResult
+from tenfold.core.facts import AliasMove, Run, RunStep, StepResult, VirtualKey
 from tenfold.core.graph import Graph, Node
 from tenfold.core.plan import Plan, make_plan
 from tenfold.core.ports import Ledger
@@ -37,6 +37,7 @@ from tenfold.ledger import open_ledger
 from tenfold.stores.open import open_store
 
 if TYPE_CHECKING:
+    from tenfold.factory.replaying import Replayed
     from tenfold.queries import Queries
     from tenfold.spec.models import FactorySpec
     from tenfold.stores.gc import Collected
@@ -240,16 +241,15 @@ class Factory:
         """Read models over this factory's ledger, for the console, the CLI and notebooks."""
         from tenfold.queries import Queries
 
-        return Queries(self.ledger, graph=self.graph, factory=self.name)
+        return Queries(self.ledger, plan=self.plan, factory=self.name)
 
-    def plan(self, *targets: str, force: Sequence[str] = ()) -> Plan:
+    def plan(self, *targets: str) -> Plan:
         """What a run would do and why. Touches nothing."""
         return make_plan(
             self.name,
             self.graph,
             self._past(),
             targets,
-            force=force,
             environment=environment() if self._strict_env else None,
             source_of=lambda node: source_sha256(node.step),
         )
@@ -258,28 +258,29 @@ class Factory:
         self,
         *targets: str,
         on_event: Callable[[Progress], None] | None = None,
-        force: Sequence[str] = (),
+        force: bool = False,
         keep_going: bool = False,
     ) -> RunOutcome:
         """Make the targets (default: everything) and move the aliases the factory releases.
 
         Faults of steps end up in the outcome; what keeps the run itself from working (a full disk, a
-        ledger that is away) is raised. `force` names assets to make again although nothing changed.
+        ledger that is away) is raised. With `force`, the targets are made again although nothing changed.
         """
         past = self._past()
+        forced = (targets or self.graph.order) if force else ()
         plan = make_plan(
             self.name,
             self.graph,
             past,
             targets,
-            force=force,
+            force=forced,
             environment=environment() if self._strict_env else None,
         )
         run, rows = self._builder.build(
             plan,
             past,
             targets,
-            force=force,
+            force=forced,
             keep_going=keep_going,
             emit=on_event or (lambda progress: None),
         )
@@ -380,6 +381,51 @@ class Factory:
             return watcher.round(on_due)
         watcher.forever(interval_s, on_due)
         return []
+
+    def serve(
+        self,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        mounts: Mapping[str, Any] | None = None,
+        on_ready: Callable[[str], None] = lambda url: None,
+    ) -> None:
+        """Serve what the file's `serve:` says until SIGTERM or SIGINT. `mounts` are further ASGI
+        applications by path prefix (the console); `on_ready` hears the URL."""
+        from tenfold.factory.serving import serve
+
+        serve(self, host=host, port=port, mounts=mounts or {}, on_ready=on_ready)
+
+    def replay(
+        self,
+        trace: Path | None = None,
+        *,
+        url: str,
+        key: str = "",
+        model: str = "",
+        concurrency: int | None = 8,
+    ) -> Replayed:
+        """Send a trace (default: that of the newest rehearsal) through a running gateway."""
+        from tenfold.factory.replaying import replay
+
+        return replay(self, trace, url=url, key=key, model=model, concurrency=concurrency)
+
+    def create_key(self, name: str, tenant: str = "default") -> tuple[VirtualKey, str]:
+        """A key for clients of the gateway, and its secret, which is kept nowhere."""
+        from tenfold.serve.gateway.keys import create_key
+
+        secret = create_key(self.ledger, name, tenant=tenant, now_s=self._clock.now())
+        return self.ledger.read(VirtualKey, name=name)[0], secret
+
+    def revoke_key(self, name: str) -> VirtualKey:
+        """Refuse a key from now on. Raises UnknownName."""
+        from tenfold.serve.gateway.keys import revoke_key
+
+        revoke_key(self.ledger, name, now_s=self._clock.now())
+        return self.ledger.read(VirtualKey, name=name)[0]
+
+    def keys(self) -> list[VirtualKey]:
+        return self.ledger.read(VirtualKey)
 
     def close(self) -> None:
         ledger = self.__dict__.pop("ledger", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tenfold.core.aliases import Evidence, parse_alias, refusals, rollback_target
 from tenfold.core.facts import AliasMove, StepResult
@@ -120,7 +121,7 @@ class Releases:
 
     def _result(self, asset: str, digest: str | None) -> StepResult:
         self._graph[asset]
-        where = {"digest": digest} if digest is not None else {}
+        where: dict[str, Any] = {"digest": digest} if digest is not None else {}
         found = self._ledger.read(
             StepResult, factory=self._factory, asset=asset, newest=True, limit=1, **where
         )

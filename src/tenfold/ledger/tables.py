@@ -179,7 +179,7 @@ _PLAIN = (str, int, float, bool)
 
 
 @cache
-def codec(cls: type) -> Codec:
+def codec(cls: Any) -> Codec:
     hints = get_type_hints(cls)
     columns = tuple(field.name for field in dataclasses.fields(cls) if field.name != "seq")
     manifests = frozenset(name for name in columns if hints[name] is Manifest)

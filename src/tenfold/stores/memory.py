@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tempfile
 import time
 import uuid
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +24,7 @@ class MemoryBlobs:
     def __init__(self) -> None:
         self._bytes: dict[str, bytes] = {}
         self._written: dict[str, float] = {}
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: Path | None = None
 
     def put(self, path: Path) -> FileRef:
         ref = self.put_bytes(path.read_bytes())
@@ -86,5 +88,7 @@ class MemoryBlobs:
 
     def _folder(self) -> Path:
         if self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="tenfold-")
-        return Path(self._temporary.name)
+            self._temporary = Path(tempfile.mkdtemp(prefix="tenfold-"))
+            # Not TemporaryDirectory: that warns when it goes with its owner, which is the point here.
+            weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+        return self._temporary

@@ -94,10 +94,11 @@ class EmbeddedBackend:
     async def stop(self) -> None:
         """End the engine. Requests still running fail with BackendError."""
         self._stopped = True
-        process, self._process = self._process, None
-        self._fail_all(BackendError(f"the engine for {self.model!r} was stopped"))
-        if process is not None:
-            await process.close()
+        async with self._starting:
+            process, self._process = self._process, None
+            self._fail_all(BackendError(f"the engine for {self.model!r} was stopped"))
+            if process is not None:
+                await process.close()
 
     def cards(self) -> Sequence[ModelCard]:
         """The model, once it was loaded; before that only its name and digest are known."""
@@ -172,6 +173,7 @@ class EmbeddedBackend:
             if self._process is not None and not self._process.dead:
                 return self._process
             if self._process is not None:
+                await self._process.gone()  # its requests have failed: none can be mistaken for new
                 self._count_restart(self._process)
             return await self._launch()
 

@@ -86,6 +86,11 @@ class EngineProcess:
         if not self.dead:
             self._writer.write(frame(message))
 
+    async def gone(self) -> None:
+        """Wait until a dead process has been reaped and its death been told."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
     async def close(self) -> None:
         """Hang up, which ends the engine; kill it if it does not notice."""
         if self._reading is not None:

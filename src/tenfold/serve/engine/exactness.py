@@ -1,8 +1,9 @@
 """Finds the shapes in which a row's logits do not depend on its neighbours, by trying them.
 
-Runs once when an engine starts, on the real weights, in some dozens of decode steps. It knows the network
-and nothing of requests. A trial cannot prove equality for all inputs; but the order of additions is a
-property of shape and place, not of values, and a step compares thousands of sums in every layer.
+Runs once when an engine starts, on the real weights, in some dozens of decode steps over caches filled with
+noise. It knows the network and nothing of requests. A trial cannot prove equality for all inputs; but the
+order of additions is a property of shape and place, not of values, and each step compares thousands of sums
+that went through every layer.
 """
 
 from __future__ import annotations
@@ -11,33 +12,39 @@ import torch
 from torch import Tensor
 
 from tenfold.models.cache import BLOCK
-from tenfold.serve.engine.network import LlamaNetwork
+from tenfold.serve.engine.network import SMALLEST_RUNG, LlamaNetwork
 
-SMALLEST_RUNG = 4
-"""Below four rows BLAS libraries switch to matrix-vector kernels."""
-_STEPS = 3
+_LENGTH = 37
+"""Of the row that is watched: in the second block, and no multiple of a vector's width."""
+_LONGEST = 130
+_STEPS = 2
 
 
 def settle(network: LlamaNetwork) -> None:
-    """Set `rungs`, `block` and `exact` of a network whose slots are empty, and leave them empty."""
-    slots, width = network.num_slots, network.cache.width
-    reference = _trace(network, (slots,), width, place=0)
-    network.exact = slots == 1 or all(
-        torch.equal(reference, _trace(network, (slots,), width, place=place))
-        for place in {1, slots // 2, slots - 1}
-    )
-    block, rungs = width, (slots,)
-    if network.exact:
-        for candidate in (BLOCK, 2 * BLOCK, 4 * BLOCK):
-            if candidate < width and _same(network, reference, (slots,), candidate):
-                block = candidate
-                break
-        rungs = tuple(
-            rung
-            for rung in (*_ladder(slots), slots)
-            if rung == slots or _same(network, reference, (rung,), block)
+    """Set `rungs`, `block` and `exact` of a network whose slots are empty, and leave them empty.
+
+    When not even one shape treats all its places alike (some attention kernels share one row among several
+    threads), `exact` is False and the shapes are those that are fastest.
+    """
+    slots, width = network.cache.slots, network.cache.width
+    ladder = _ladder(slots)
+    watched = _fill_with_noise(network)
+
+    def agrees(reference: Tensor, rung: int, block: int) -> bool:
+        places = {0, 1 % rung, rung // 2, rung - 1}
+        return all(
+            torch.equal(reference, _trace(network, watched, rung, block, place)) for place in places
         )
-    network.rungs, network.block = rungs, block
+
+    reference = _trace(network, watched, slots, width, place=0)
+    network.exact = agrees(reference, slots, width)
+    if network.exact:
+        blocks = (block for block in (BLOCK, 2 * BLOCK, 4 * BLOCK) if block < width)
+        block = next((b for b in blocks if agrees(reference, slots, b)), width)
+        rungs = [rung for rung in ladder if rung == slots or agrees(reference, rung, block)]
+    else:
+        block, rungs = min(BLOCK, width), ladder
+    network.rungs, network.block = tuple(rungs), block
 
 
 def _ladder(slots: int) -> list[int]:
@@ -46,34 +53,34 @@ def _ladder(slots: int) -> list[int]:
     while rung < slots:
         rungs.append(rung)
         rung *= 2
-    return rungs
+    return [*rungs, slots]
 
 
-def _same(network: LlamaNetwork, reference: Tensor, rungs: tuple[int, ...], block: int) -> bool:
-    return all(
-        torch.equal(reference, _trace(network, rungs, block, place=place))
-        for place in {0, 1, rungs[0] - 1}
-    )
+def _fill_with_noise(network: LlamaNetwork) -> Tensor:
+    """Keys and values for every slot; returns one more slot's worth, for the row that is watched."""
+    kv = network.cache.kv
+    noise = torch.Generator().manual_seed(0)
+    kv[:, :, :_LONGEST].normal_(generator=noise)
+    return torch.empty_like(kv[:, 0, :_LONGEST]).normal_(generator=noise)
 
 
-def _trace(network: LlamaNetwork, rungs: tuple[int, ...], block: int, place: int) -> Tensor:
-    """Logits [steps, V] of one fixed sequence, decoded at `place` among others that differ by place."""
-    network.rungs, network.block = rungs, block
-    num_rows = rungs[0]
+def _trace(network: LlamaNetwork, watched: Tensor, rung: int, block: int, place: int) -> Tensor:
+    """Logits [steps, V] of the watched row, decoded at `place` among others that differ with `place`."""
+    cache = network.cache
+    network.rungs, network.block = (rung,), block
     vocabulary = network.model.config.vocab_size
-    room = network.context_tokens - _STEPS
-    for slot in range(num_rows):
-        probe = slot == place
-        length = min(37 if probe else 5 + (23 * (slot + place)) % 120, room)
-        start = 0 if probe else 7 * (slot + 1)
-        network.prefill(slot, [(start + 31 * i) % vocabulary for i in range(max(length, 1))])
-    steps = []
+    longest = min(_LONGEST, network.context_tokens - _STEPS)
+    for slot in range(rung):
+        cache.lengths[slot] = (5 + 23 * (slot + place)) % longest
+    cache.lengths[place] = min(_LENGTH, longest)
+    kept = cache.kv[:, place, :_LONGEST].clone()
+    cache.kv[:, place, :_LONGEST] = watched
+    logits = []
     for step in range(_STEPS):
-        ids = [
-            (11 + step if slot == place else 13 * slot + place) % vocabulary
-            for slot in range(num_rows)
-        ]
-        steps.append(network.decode(ids)[place].clone())
-    for slot in range(num_rows):
-        network.free(slot)
-    return torch.stack(steps)
+        others = [(13 * slot + place) % vocabulary for slot in range(rung)]
+        ids = [(11 + step) % vocabulary if slot == place else id for slot, id in enumerate(others)]
+        logits.append(network.decode(ids)[place].clone())
+    cache.kv[:, place, :_LONGEST] = kept
+    for slot in range(rung):
+        cache.clear(slot)
+    return torch.stack(logits)

@@ -28,6 +28,9 @@ from torch import Tensor
 from tenfold.models.cache import KVCache
 from tenfold.models.llama import Llama
 
+SMALLEST_RUNG = 4
+"""Rows. Below four, BLAS libraries switch to matrix-vector kernels."""
+
 
 class Network(Protocol):
     """What the scheduler needs: slots that hold sequences, the first `n` of them running."""
@@ -59,10 +62,12 @@ class LlamaNetwork:
 
     def __init__(self, model: Llama, num_slots: int, context_tokens: int | None = None) -> None:
         self.model = model
-        self.cache = KVCache(model.config, num_slots, context_tokens)
+        # Whole groups of rows, so that a full house has a shape that every rung can equal.
+        whole = num_slots if num_slots == 1 else -(-num_slots // SMALLEST_RUNG) * SMALLEST_RUNG
+        self.cache = KVCache(model.config, whole, context_tokens)
         self.num_slots = num_slots
         self.context_tokens = self.cache.context
-        self.rungs: tuple[int, ...] = (num_slots,)
+        self.rungs: tuple[int, ...] = (whole,)
         self.block = self.cache.width
         self.exact = False
 

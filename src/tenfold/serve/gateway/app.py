@@ -51,6 +51,8 @@ MODELS = "/v1/models"
 CLIENT_GONE = 499
 """nginx's status for a client that left; only the ledger sees it."""
 _ALL_WISHES = CacheWishes()
+_SETTLE_S = 2.0
+"""How long `/metrics` waits for a window to close; a slow ledger must not hold up monitoring."""
 _LAST_WORDS_S = 2.0
 """At the end, how long answers that were cut off may take to say so."""
 
@@ -254,6 +256,8 @@ class Gateway:
                 headers.append(JSON)
             else:
                 exchange.status = 200
+                # Energy and cost up to this moment, not up to the last window.
+                await asyncio.to_thread(self.recorder.settle, _SETTLE_S)
                 body = metrics_page(self.metrics, self.tiers, self.fleet, self.recorder)
                 headers.append((b"content-type", CONTENT_TYPE))
             await respond(send, exchange.status, headers, body)

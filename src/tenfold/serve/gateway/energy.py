@@ -78,6 +78,9 @@ class EnergyBook:
         self._last_monotonic = time.monotonic()
         self._own_cpu_s = time.process_time()
         self._quiet: EnergyWindow | None = None
+        self.method = self._last.method
+        self.joules = self.idle_joules = self.usd = self.idle_usd = 0.0
+        """Totals so far: what requests took on, and the idle rest."""
         self.joules_per_compute_s = 0.0
         """What a second of engine time took in the last window that had any; for estimates."""
         self.joules_per_request = 0.0
@@ -127,7 +130,13 @@ class EnergyBook:
         if last:
             idle += sum(exchange.carried_joules for exchange in under_way)
             idle_usd += sum(exchange.carried_usd for exchange in under_way)
-        taken = sum(share.joules for share in shares) + idle
+        for_requests = sum(share.joules for share in shares)
+        usd_for_requests = sum(share.usd for share in shares)
+        taken = for_requests + idle
+        self.joules += for_requests
+        self.idle_joules += idle
+        self.usd += usd_for_requests
+        self.idle_usd += idle_usd
         window = EnergyWindow(
             source=self._source,
             started_at_s=started_at_s,
@@ -137,7 +146,7 @@ class EnergyBook:
             requests=len(finished),
             method=reading.method,
             uncertainty=reading.uncertainty,
-            usd=sum(share.usd for share in shares) + idle_usd,
+            usd=usd_for_requests + idle_usd,
             idle_usd=idle_usd,
             gco2e=tariff.gco2e(taken),
         )

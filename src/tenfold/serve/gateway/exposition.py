@@ -56,18 +56,23 @@ def metrics_page(metrics: Metrics, tiers: Tiers, fleet: Fleet, recorder: Recorde
     ]  # fmt: skip
     for name, kind, help, value in single:
         page.family(name, kind, help, [({}, value)])
-    page.family(
-        "tenfold_joules_total",
-        "counter",
-        "Energy of gateway and engine processes; shares of requests and the idle rest.",
-        [({"part": "requests"}, recorder.joules), ({"part": "idle"}, recorder.idle_joules)],
-    )
-    page.family(
-        "tenfold_usd_total",
-        "counter",
-        "Modelled cost; shares of requests and the idle rest.",
-        [({"part": "requests"}, recorder.usd), ({"part": "idle"}, recorder.idle_usd)],
-    )
+    book = recorder.book
+    if book is not None:
+        page.family(
+            "tenfold_joules_total",
+            "counter",
+            "Energy of gateway and engine processes; shares of requests and the idle rest.",
+            [
+                ({"part": "requests", "method": book.method}, book.joules),
+                ({"part": "idle", "method": book.method}, book.idle_joules),
+            ],
+        )
+        page.family(
+            "tenfold_usd_total",
+            "counter",
+            "Modelled cost; shares of requests and the idle rest.",
+            [({"part": "requests"}, book.usd), ({"part": "idle"}, book.idle_usd)],
+        )
     page.family(
         "tenfold_cache_entries",
         "gauge",
@@ -101,7 +106,7 @@ def metrics_page(metrics: Metrics, tiers: Tiers, fleet: Fleet, recorder: Recorde
 def health(fleet: Fleet, state: str) -> tuple[int, bytes]:
     """200 while requests can be answered, 503 while starting or draining, with the reason."""
     if state == "serving" and not fleet.ready:
-        state = "starting"
+        state = "degraded" if fleet.cards() else "starting"
     body: dict[str, Any] = {
         "status": state,
         "models": [{"name": card.name, "digest": card.digest} for card in fleet.cards()],
@@ -114,4 +119,4 @@ def health(fleet: Fleet, state: str) -> tuple[int, bytes]:
             for member in fleet.members
         ],
     }
-    return (200 if state == "serving" else 503), orjson.dumps(body)
+    return (200 if state in ("serving", "degraded") else 503), orjson.dumps(body)

@@ -47,17 +47,16 @@ class Recorder:
         self._queue: deque[Exchange] = deque()
         self._facts: list[Any] = []
         self._under_way: set[Exchange] = set()
-        self._stop = threading.Event()
+        self._stopping = False
+        self._changed = threading.Condition()
+        self._asked = 0
+        self._settled_up_to = 0
         self._thread: threading.Thread | None = None
         self._broken = False
         self._warned_drops = 0
         self.num_dropped = 0
         self.num_written = 0
         self.num_failed_writes = 0
-        self.joules = 0.0
-        self.idle_joules = 0.0
-        self.usd = 0.0
-        self.idle_usd = 0.0
 
     # Called on the event loop.
 
@@ -89,17 +88,41 @@ class Recorder:
 
     def stop(self) -> None:
         """Write what is left, and return when it is written or has failed for good."""
-        self._stop.set()
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+
+    # Called from any thread but the loop's.
+
+    def settle(self, timeout_s: float) -> None:
+        """Close the window now, so that totals are those of this moment. Gives up after `timeout_s`."""
+        with self._changed:
+            self._asked += 1
+            asked = self._asked
+            self._changed.notify_all()
+            self._changed.wait_for(
+                lambda: self._settled_up_to >= asked or self._stopping, timeout_s
+            )
 
     # The thread.
 
     def _run(self) -> None:
         refreshed = time.monotonic()
-        while not self._stop.wait(self._flush_s):
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._stopping or self._asked > self._settled_up_to, self._flush_s
+                )
+                if self._stopping:
+                    break
+                asked = self._asked
             self._flush()
+            with self._changed:
+                self._settled_up_to = asked
+                self._changed.notify_all()
             if time.monotonic() - refreshed >= self._refresh_s:
                 refreshed = time.monotonic()
                 self._guarded(lambda: self._refresh(self._ledger), "read the keys")
@@ -129,17 +152,12 @@ class Recorder:
         # A set is copied in one step of the interpreter, so the loop may go on changing it.
         under_way = list(self._under_way.copy())
         shares, windows = self.book.close_window(finished, under_way, last=last)
-        method = windows[-1].method if windows else "none"
+        method = self.book.method
         facts: list[Any] = []
         for share in shares:
-            self.joules += share.joules
-            self.usd += share.usd
             facts.append(
                 share.exchange.event(self._source, share.joules, share.usd, share.gco2e, method)
             )
-        for window in windows:
-            self.idle_joules += window.idle_joules
-            self.idle_usd += window.idle_usd
         return [*facts, *windows]
 
     def _unmetered(self, finished: list[Exchange]) -> list[Any]:
