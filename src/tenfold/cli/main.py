@@ -83,6 +83,8 @@ def _call(name: str, words: list[str]) -> int:
     try:
         result = get_command(app).main(words, prog_name=f"tenfold {name}", standalone_mode=False)
     except typer.Exit as exit_:
+        if exit_.exit_code == INTERRUPTED:  # newer Typers make this of a Ctrl-C
+            raise KeyboardInterrupt from None
         return exit_.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None

@@ -38,7 +38,8 @@ def console(*, stderr: bool = False) -> Console:
     """A console for people. Plain when the environment asks for it or nobody is watching."""
     from rich.console import Console
 
-    made = Console(stderr=stderr, highlight=False, no_color=settings.load().plain or None)
+    colours = None if settings.load().plain else "auto"
+    made = Console(stderr=stderr, highlight=False, color_system=colours)
     if not made.is_terminal:
         made.width = PIPED_WIDTH
     return made

@@ -119,8 +119,8 @@ class Asset:
 
     def lines(self, file: str) -> Iterator[str]:
         """Lines of a UTF-8 file without their line ends, one at a time."""
-        with self.open(file) as stream:
-            for line in io.TextIOWrapper(stream, encoding="utf-8", newline="\n"):
+        with io.TextIOWrapper(self.open(file), encoding="utf-8", newline="\n") as text:
+            for line in text:
                 yield line.rstrip("\n")
 
     def path(self, file: str) -> Path:

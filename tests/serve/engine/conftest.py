@@ -52,7 +52,11 @@ class Bench:
 
     def ask(self, id: int, **fields) -> None:
         fields = {"temperature": 0.0, "max_tokens": 20, "model": "m", **fields}
-        self.scheduler.handle(Generate(id, Generation(id=str(id), **fields)))
+        self.handle(Generate(id, Generation(id=str(id), **fields)))
+
+    @torch.inference_mode()
+    def handle(self, message) -> None:
+        self.scheduler.handle(message)
 
     @torch.inference_mode()
     def step(self) -> None:
