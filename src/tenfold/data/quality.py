@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tenfold.errors import ConfigError
 
@@ -71,7 +72,7 @@ def fault(text: str, config: QualityConfig) -> str | None:
     if not config.min_word_characters <= mean <= config.max_word_characters:
         return "word_length"
     symbols = text.count("#") + text.count("...") + text.count("…")
-    if symbols > max(1, config.max_symbols_per_word * num_words):  # one is no pattern
+    if symbols > max(2, config.max_symbols_per_word * num_words):  # two are no pattern
         return "symbols"
     alphabetic = sum(1 for word in words if word.isalpha() or any(map(str.isalpha, word)))
     if alphabetic < config.min_alphabetic * num_words:
@@ -82,9 +83,12 @@ def fault(text: str, config: QualityConfig) -> str | None:
     if bullets > config.max_bullet_lines * len(lines):
         return "bullets"
     if num_words >= config.repetition_from_words:
+        # The rulers and bars of a table are not words that somebody repeats.
+        lines = [line for line in lines if any(map(str.isalnum, line))]
         if len(lines) - len(set(lines)) > config.max_repeated_lines * len(lines):
             return "repeated_lines"
-        pair, times = Counter(zip(words, words[1:], strict=False)).most_common(1)[0]
+        words = [word for word in words if any(map(str.isalnum, word))]
+        pair, times = Counter(pairwise(words)).most_common(1)[0]
         if (
             times > 1
             and times * (len(pair[0]) + len(pair[1])) > config.max_top_pair * num_characters
