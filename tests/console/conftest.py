@@ -96,8 +96,9 @@ def site(history: ModuleType) -> Any:
     ledger.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Any:
+    """Not for the whole session: while it is there, no other test can run an event loop of its own."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")

@@ -11,8 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenfold.console.charts import Bar, DagNode, Line, Span, bars, columns, dag, gantt, line_chart
-from tenfold.console.charts import sparkline
+from tenfold.console.charts import (
+    Bar,
+    DagNode,
+    Line,
+    Span,
+    bars,
+    columns,
+    dag,
+    gantt,
+    line_chart,
+    sparkline,
+)
 from tenfold.console.charts.dag import NODE_HEIGHT, NODE_WIDTH
 from tenfold.console.charts.line import MAX_POINTS, smoothed, thinned
 from tenfold.console.charts.scale import ticks
@@ -63,7 +73,7 @@ def test_stacked_columns_touch_and_add_up():
     root = parsed(
         columns([0, 60], {"exact": [1, 4], "model": [3, 4]}, bucket_s=60, label="", y_unit="")
     )
-    rects = [r for r in root.iter(f"{SVG}rect")]
+    rects = list(root.iter(f"{SVG}rect"))
     low, high = rects[0], rects[1]
     assert float(high.get("y")) + float(high.get("height")) == pytest.approx(
         float(low.get("y")), abs=0.2
@@ -90,9 +100,7 @@ def test_a_gantt_places_what_ran_after_what_it_waited_for():
     assert "skipped: unchanged" in {t.text for t in root.iter(f"{SVG}text")}
 
 
-@given(
-    st.floats(-1e9, 1e9, allow_subnormal=False), st.floats(1e-6, 1e9), st.integers(2, 10)
-)
+@given(st.floats(-1e9, 1e9, allow_subnormal=False), st.floats(1e-6, 1e9), st.integers(2, 10))
 def test_ticks_cover_the_range_with_round_steps(low, span, target):
     high = low + span
     if not high > low or span < abs(low) * 1e-9:
@@ -143,7 +151,9 @@ def test_no_two_nodes_overlap_and_edges_run_forward(data):
         needs = data.draw(st.sets(st.integers(0, index - 1), max_size=3)) if index else set()
         levels[index] = 1 + max((levels[n] for n in needs), default=-1)
         edges += [(str(n), str(index)) for n in needs]
-    nodes = [DagNode(id=str(i), name=str(i), note="", level=levels[i], state="fresh") for i in levels]
+    nodes = [
+        DagNode(id=str(i), name=str(i), note="", level=levels[i], state="fresh") for i in levels
+    ]
     root = parsed(dag(nodes, edges, label=""))
     places = boxes(root)
     assert len(places) == count
