@@ -40,7 +40,6 @@ def run(
     check stopped the run, or an alias was refused.
     """
     with opened(file, sets) as factory, watching(as_json) as watch:
-        forced = (targets or factory.graph.order) if force else ()
-        outcome = factory.run(*targets or (), on_event=watch, force=forced, keep_going=keep_going)
+        outcome = factory.run(*targets or (), on_event=watch, force=force, keep_going=keep_going)
     emit(outcome.to_dict(), as_json, lambda screen: render_outcome(screen, outcome))
     return 0 if outcome.ok else 1

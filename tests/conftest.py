@@ -41,7 +41,7 @@ class Recorder:
         self.logs.append((event, fields))
 
     def checkpoint(self, draft: Draft, step: int) -> None:
-        raise AssertionError("no step of this room checkpoints")
+        raise AssertionError("these steps do not checkpoint")
 
     def resume(self) -> None:
         return None
@@ -95,7 +95,7 @@ def run(ctx, commit):
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Sample data too large for the repository, where the machine has it."""
-    for place in (os.environ.get("TENFOLD_SHARED"), Path(__file__).parents[2] / "shared"):
+    for place in (os.environ.get("TENFOLD_SHARED"), Path(__file__).parents[1] / "shared"):
         if place and (Path(place) / "data").is_dir():
             return Path(place) / "data"
     pytest.skip("the sample data is not here; point TENFOLD_SHARED at its folder")
