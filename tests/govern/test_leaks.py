@@ -84,6 +84,7 @@ def test_only_tokens_wholly_inside_the_overlap_count():
     assert tokens_inside(sample, Overlap(0, 10)) == 4  # the third token added no letter
     assert tokens_inside(sample, Overlap(1, 6)) == 2
     assert tokens_inside(sample, Overlap()) == 0
+    assert tokens_inside(Sample("", "", ()), Overlap()) == 0  # the model had nothing to say
 
 
 def test_blanks_are_no_quotation_and_a_rewrapped_quotation_is_one():

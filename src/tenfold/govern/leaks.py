@@ -164,7 +164,7 @@ def new_pii(sample: Sample) -> list[pii.Span]:
 
 
 def tokens_inside(sample: Sample, overlap: Overlap) -> int:
-    starts = (0, *sample.ends[:-1])
+    starts = (0, *sample.ends)[:-1]
     end = overlap.start + overlap.length
     return sum(
         overlap.start <= first < last <= end
