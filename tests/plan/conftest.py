@@ -6,12 +6,16 @@ import json
 import threading
 import time
 
+import hypothesis
 import pytest
 import uvicorn
 
 from tenfold.core.asset import Asset, Corpus, Document, Draft, Model, view
 from tenfold.core.ports import GatewayHandle
 from tenfold.stores.memory import MemoryBlobs
+
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 WINDOW_S = 0.15
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -15,7 +17,6 @@ torch = pytest.importorskip("torch")
 from tenfold.core.asset import Document, Draft, view  # noqa: E402
 from tenfold.errors import ConfigError, InputError, StepFailed  # noqa: E402
 from tenfold.models.folder import load_model  # noqa: E402
-from tenfold.stores.local import LocalBlobs  # noqa: E402
 from tenfold.train.pretrain import PretrainConfig, pretrain  # noqa: E402
 
 SMALL = {"depth": 2, "width": 64, "heads": 2, "context": 64, "batch": 4, "steps": 60}
@@ -78,31 +79,30 @@ def test_going_on_from_any_checkpoint_gives_the_same_bytes(
         assert again.curve[0][1] == checkpoint[1] + 1
 
 
-def test_a_killed_process_loses_only_what_follows_its_last_checkpoint(corpus, tokenizer, tmp_path):
-    def run(store: Path, kill_at: int) -> subprocess.CompletedProcess[str]:
-        blobs = LocalBlobs(store)
-        manifests = []
-        for asset in (corpus, tokenizer):
-            draft = Draft(asset.kind, tmp_path / "inputs" / asset.name)
-            for file in asset.files:
-                draft.write_bytes(file, asset.read_bytes(file))
-            draft.meta.update(asset.meta)
-            draft.commit(blobs)
-            path = tmp_path / f"{asset.name}.json"
-            path.write_bytes(asset.manifest.to_bytes())
-            manifests.append(str(path))
-        command = [sys.executable, str(Path(__file__).with_name("until_killed.py")), str(store)]
+def test_a_killed_process_loses_only_what_follows_its_last_checkpoint(
+    corpus, tokenizer, ctx, blobs, tmp_path
+):
+    settings = {**SMALL, "context": 32, "steps": 24, "checkpoint_every": 5}
+    untouched = pretrain(corpus, tokenizer, ctx=ctx, config=PretrainConfig(**settings))
+    manifests = []
+    for asset in (corpus, tokenizer):
+        manifests.append(tmp_path / f"{asset.name}.json")
+        manifests[-1].write_bytes(asset.manifest.to_bytes())
+
+    def run(kill_at: int) -> subprocess.CompletedProcess[str]:
+        script = Path(__file__).with_name("until_killed.py")
+        told = [blobs.root, *manifests, json.dumps(settings), ctx.seed, kill_at]
         return subprocess.run(
-            [*command, *manifests, str(kill_at)], capture_output=True, text=True, check=False
+            [sys.executable, str(script), *map(str, told)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
-    untouched = run(tmp_path / "untouched", 0)
-    assert untouched.returncode == 0, untouched.stderr
-    assert run(tmp_path / "killed", 13).returncode == -9
-    assert run(tmp_path / "killed", 29).returncode == -9
-    resumed = run(tmp_path / "killed", 0)
-    assert "resumed {'step': 24}" in resumed.stderr
-    assert resumed.stdout == untouched.stdout != ""
+    assert run(kill_at=13).returncode == -signal.SIGKILL
+    resumed = run(kill_at=0)
+    assert "resumed {'step': 10}" in resumed.stderr
+    assert resumed.stdout.strip() == untouched.commit(blobs).digest
 
 
 def test_a_checkpoint_of_another_shape_is_refused(corpus, tokenizer, ctx, fresh):

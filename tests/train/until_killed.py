@@ -1,6 +1,6 @@
 """Runs `train.pretrain` in a process of its own, on a store on disk, and kills itself where it is told.
 
-    python until_killed.py STORE CORPUS_MANIFEST TOKENIZER_MANIFEST KILL_AT
+    python until_killed.py STORE CORPUS_MANIFEST TOKENIZER_MANIFEST CONFIG SEED KILL_AT
 
 Prints the digest of the model when it gets that far. KILL_AT 0: never.
 """
@@ -17,19 +17,15 @@ from tenfold.core.asset import Asset, Draft, Manifest, view
 from tenfold.stores.local import LocalBlobs
 from tenfold.train.pretrain import PretrainConfig, pretrain
 
-CONFIG = {
-    "depth": 2, "width": 64, "heads": 2, "context": 32, "batch": 4, "steps": 40, "checkpoint_every": 8,
-}  # fmt: skip
-
 
 class DiskContext:
     asset = "base"
     run_id = "run"
-    seed = 11
     cpu = 1
     scratch: dict[str, object] = {}  # noqa: RUF012
 
-    def __init__(self, store: Path, kill_at: int) -> None:
+    def __init__(self, store: Path, seed: int, kill_at: int) -> None:
+        self.seed = seed
         self.blobs = LocalBlobs(store)
         self._partial = store / "partial.json"
         self._kill_at = kill_at
@@ -57,13 +53,13 @@ class DiskContext:
         return view("checkpoint", Manifest.from_bytes(plain), self.blobs), step
 
 
-def main(store: str, corpus: str, tokenizer: str, kill_at: str) -> None:
-    ctx = DiskContext(Path(store), int(kill_at))
+def main(store: str, corpus: str, tokenizer: str, config: str, seed: str, kill_at: str) -> None:
+    ctx = DiskContext(Path(store), int(seed), int(kill_at))
     inputs = [
         view(Path(path).stem, Manifest.from_bytes(Path(path).read_bytes()), ctx.blobs)
         for path in (corpus, tokenizer)
     ]
-    model = pretrain(*inputs, ctx=ctx, config=PretrainConfig(**CONFIG))
+    model = pretrain(*inputs, ctx=ctx, config=PretrainConfig(**json.loads(config)))
     print(model.commit(ctx.blobs).digest)
 
 

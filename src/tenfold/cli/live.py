@@ -132,9 +132,9 @@ class Bars(Silent):
             )
         task = self._tasks[event.asset]
         done = 1.0 if event.status == "ran" else event.done
-        note = escape((event.note or event.reason).partition("\n")[0])
-        self._bars.update(
-            task, completed=done, status=mark(event.status), **({"note": note} if note else {})
-        )
+        self._bars.update(task, completed=done, status=mark(event.status))
+        note = (event.note or event.reason).partition("\n")[0]
+        if note:
+            self._bars.update(task, note=escape(note))
         if event.status in ENDED:
             self._bars.stop_task(task)

@@ -14,8 +14,13 @@ from typing import Any
 import jinja2
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.responses import StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route
 
 from tenfold.console.guard import LOOPBACK_HOSTS, Guard, Receive, Scope, Send
@@ -74,9 +79,7 @@ def make_app(
 class Pages:
     """The endpoints. Synchronous ones run in a thread, so that a slow ledger never blocks the loop."""
 
-    def __init__(
-        self, queries: Queries, env: jinja2.Environment, prefix: str, live: Live
-    ) -> None:
+    def __init__(self, queries: Queries, env: jinja2.Environment, prefix: str, live: Live) -> None:
         self._queries = queries
         self._env = env
         self._prefix = prefix
@@ -85,7 +88,9 @@ class Pages:
     def endpoint(self, view: View) -> Any:
         def page(request: Request) -> Response:
             params = _params(request)
-            cursor = self._queries.cursor()  # before reading: what comes meanwhile is sent, not lost
+            cursor = (
+                self._queries.cursor()
+            )  # before reading: what comes meanwhile is sent, not lost
             context = view.load(self._queries, self._prefix, params)
             live_url = self._env.globals["url"]("live", view.name, **params, after=cursor)
             html = self._env.get_template(f"{view.name}.html").render(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import jinja2
@@ -69,5 +68,3 @@ def fingerprint(name: str) -> str:
 def text_of(name: str) -> str:
     """A vendored file as text, for the report, which carries its own."""
     return static_files()[name].decode()
-
-

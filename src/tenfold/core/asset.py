@@ -120,8 +120,11 @@ class Asset:
     def lines(self, file: str) -> Iterator[str]:
         """Lines of a UTF-8 file without their line ends, one at a time."""
         with io.TextIOWrapper(self.open(file), encoding="utf-8", newline="\n") as text:
-            for line in text:
-                yield line.rstrip("\n")
+            try:
+                for line in text:
+                    yield line.rstrip("\n")
+            except UnicodeDecodeError as error:
+                raise InputError(f"not UTF-8: {error}", where=f"{self.name}/{file}") from None
 
     def path(self, file: str) -> Path:
         """A local read-only path to one file, for memory mapping. Its name is its content's, not `file`."""

@@ -75,7 +75,7 @@ def judge(check: Check, value: float | None, baseline: float | None = None) -> J
         faults.append(f"below {check.min:g}")
     if check.max is not None and value > check.max:
         faults.append(f"above {check.max:g}")
-    if baseline is not None:
+    if baseline is not None and not math.isnan(baseline):
         if check.not_below is not None and value < baseline - check.by:
             faults.append(f"below {check.not_below} ({baseline:g}) by more than {check.by:g}")
         if check.not_above is not None and value > baseline + check.by:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -71,8 +72,16 @@ def read_settings(
         elif setting.default is REQUIRED:
             raise ConfigError(f"the setting {name!r} is required", where=where)
         else:
-            values[name] = plain(setting.default)
+            values[name] = _default(setting, where)
     return values
+
+
+def _default(setting: Setting, where: str) -> Any:
+    """Read like a given value, so that spelling a default out does not change a key (1 for 1.0)."""
+    try:
+        return read_value(setting.type, setting.default, where)
+    except ConfigError:  # `x: int = None` and the like: the author's word stands
+        return plain(setting.default)
 
 
 def read_value(hint: Any, value: Any, where: str) -> Any:
@@ -81,8 +90,9 @@ def read_value(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return plain(value)
     if origin is Literal:
-        if value in get_args(hint):
-            return value
+        for choice in get_args(hint):
+            if value == choice and type(value) is type(choice):  # True is not 1
+                return value
         raise ConfigError(
             "must be one of " + ", ".join(repr(choice) for choice in get_args(hint)),
             where=where,
@@ -96,20 +106,24 @@ def read_value(hint: Any, value: Any, where: str) -> Any:
             except ConfigError:
                 continue
         raise ConfigError(f"must be {_say(hint)}", where=where, seen=value)
-    if origin in (list, tuple) or hint in (list, tuple):
+    if _is_list(hint):
         if not isinstance(value, list | tuple):
             raise ConfigError("must be a list", where=where, seen=value)
-        items = get_args(hint)
+        item_types = _item_types(hint, len(value))
+        if len(item_types) != len(value):
+            raise ConfigError(f"must have {len(item_types)} items", where=where, seen=value)
         return [
-            read_value(items[0] if items else Any, item, f"{where}[{index}]")
-            for index, item in enumerate(value)
+            read_value(item_type, item, f"{where}[{index}]")
+            for index, (item_type, item) in enumerate(zip(item_types, value, strict=True))
         ]
-    if origin is dict or hint is dict or origin is types.MappingProxyType or origin is Mapping:
+    if origin in (dict, Mapping) or hint in (dict, Mapping):
         if not isinstance(value, Mapping):
             raise ConfigError("must be a mapping", where=where, seen=value)
         value_type = (get_args(hint) or (str, Any))[1]
         return {str(k): read_value(value_type, v, f"{where}.{k}") for k, v in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if isinstance(value, hint):
+            value = plain(value)
         if not isinstance(value, Mapping):
             raise ConfigError("must be a mapping", where=where, seen=value)
         return read_settings(settings_of_dataclass(hint), value, where)
@@ -118,7 +132,10 @@ def read_value(hint: Any, value: Any, where: str) -> Any:
             return None
     elif hint is float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+            number = float(value)
+            if math.isfinite(number):
+                return number
+            raise ConfigError("must be a finite number", where=where, seen=value)
     elif hint is int:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
@@ -127,22 +144,38 @@ def read_value(hint: Any, value: Any, where: str) -> Any:
     raise ConfigError(f"must be {_say(hint)}", where=where, seen=value)
 
 
-def build(cls: type, values: Mapping[str, Any]) -> Any:
-    """An instance of a config dataclass from its canonical values; a field that is one itself, likewise.
+def build(hint: Any, value: Any) -> Any:
+    """The way back: what `read_value` returned, as the dataclasses and tuples its reader declared."""
+    if get_origin(hint) in (Union, types.UnionType):
+        for choice in get_args(hint):
+            try:
+                read_value(choice, value, "")
+            except ConfigError:
+                continue
+            return build(choice, value)
+        return value
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        settings = settings_of_dataclass(hint)
+        return hint(**{name: build(settings[name].type, item) for name, item in value.items()})
+    if _is_list(hint) and isinstance(value, list):
+        items = [build(*pair) for pair in zip(_item_types(hint, len(value)), value, strict=True)]
+        return tuple(items) if hint is tuple or get_origin(hint) is tuple else items
+    if get_origin(hint) in (dict, Mapping) and isinstance(value, Mapping):
+        item_type = get_args(hint)[1]
+        return {name: build(item_type, item) for name, item in value.items()}
+    return value
 
-    Raises ConfigError from the class's own validation.
-    """
-    hints = get_type_hints(cls)
-    return cls(
-        **{
-            name: build(hints[name], value)
-            if isinstance(hints.get(name), type)
-            and dataclasses.is_dataclass(hints[name])
-            and isinstance(value, Mapping)
-            else value
-            for name, value in values.items()
-        }
-    )
+
+def _is_list(hint: Any) -> bool:
+    return hint in (list, tuple, Sequence) or get_origin(hint) in (list, tuple, Sequence)
+
+
+def _item_types(hint: Any, count: int) -> Sequence[Any]:
+    """The type of each of `count` items: `tuple[int, str]` has two, everything else any number."""
+    items = get_args(hint)
+    if get_origin(hint) is tuple and items[-1:] != (Ellipsis,):
+        return items
+    return [items[0] if items else Any] * count
 
 
 def plain(value: Any) -> Any:

@@ -88,7 +88,7 @@ def _parse_field(
     def number(token: str) -> int:
         value = words.get(token.lower())
         if value is None:
-            if not token.isdigit():
+            if not _is_number(token):
                 raise ConfigError(f"not a {name} in a cron expression", seen=token)
             value = int(token)
         if not low <= value <= high:
@@ -98,7 +98,7 @@ def _parse_field(
     found: set[int] = set()
     for item in text.split(","):
         span, _, stride_text = item.partition("/")
-        if "/" in item and not stride_text.isdigit():
+        if "/" in item and not _is_number(stride_text):
             raise ConfigError(f"not a step in the {name} of a cron expression", seen=item)
         stride = int(stride_text) if stride_text else 1
         if stride == 0:
@@ -113,3 +113,7 @@ def _parse_field(
             raise ConfigError(f"the range in the {name} runs backwards", seen=item)
         found.update(range(first, last + 1, stride))
     return frozenset(found)
+
+
+def _is_number(token: str) -> bool:
+    return token.isascii() and token.isdigit()  # "²" is a digit to Python, but not a number

@@ -31,7 +31,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """What a key produced. One per key for ever: the same work is never recorded twice."""
+    """What a key produced. One per key, unless a step run again by force did not repeat itself."""
 
     key: str
     factory: str

@@ -35,8 +35,11 @@ class Node:
 
     @cached_property
     def identity(self) -> Any:
-        """What of the node goes into its key besides inputs: settings, and the seed when one is set."""
-        return dict(self.config) if self.seed is None else {**self.config, "seed": self.seed}
+        """What of the node goes into its key besides inputs: settings, and the seed when one is set.
+
+        The seed has a name no setting can have: a step may well have a setting called `seed`.
+        """
+        return dict(self.config) if self.seed is None else {**self.config, "(seed)": self.seed}
 
 
 class Graph:

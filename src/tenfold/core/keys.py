@@ -25,7 +25,7 @@ def canonical_json(value: Any) -> bytes:
     """
     try:
         return _encoder.encode(_plain(value)).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"not representable as canonical JSON: {error}", seen=value) from None
 
 
@@ -41,7 +41,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} is not finite")
-        return value
+        return value + 0.0  # -0.0 equals 0.0, so it must not have bytes of its own
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from tenfold.core.facts import StepResult
 from tenfold.core.graph import Graph, Node
-from tenfold.core.keys import step_key
+from tenfold.core.keys import canonical_json, step_key
+from tenfold.errors import UnknownName
 
 ACTIONS = ("skip", "run", "maybe", "blocked")
 
@@ -62,7 +63,10 @@ class Plan:
     warnings: tuple[str, ...] = field(default_factory=tuple)
 
     def __getitem__(self, asset: str) -> PlannedStep:
-        return next(step for step in self.steps if step.asset == asset)
+        for step in self.steps:
+            if step.asset == asset:
+                return step
+        raise UnknownName("asset", asset, [step.asset for step in self.steps])
 
     @property
     def counts(self) -> dict[str, int]:
@@ -129,15 +133,21 @@ def make_plan(
     environment: Any = None,
     source_of: Callable[[Node], str] | None = None,
 ) -> Plan:
-    """Decide each asset's fate. `force` names assets that run even when unchanged."""
+    """Decide each asset's fate. `force` names assets that run even when unchanged.
+
+    Raises UnknownName for a target or a forced asset that is not there.
+    """
+    for name in force:
+        graph[name]
     steps: list[PlannedStep] = []
     fates: dict[str, PlannedStep] = {}
     blocking: dict[str, str] = {}
     warnings: list[str] = []
     stale_sources: dict[str, list[str]] = {}
+    forced = frozenset(force)
     for name in graph.select(targets):
         node = graph.nodes[name]
-        fate = _fate(node, fates, blocking, known, name in force, environment)
+        fate = _fate(node, fates, blocking, known, name in forced, environment)
         if fate.action == "skip" and fate.key is not None:
             result = known.result(fate.key)
             if result is not None:
@@ -211,22 +221,30 @@ def explain_change(
         changes.append(f"version {last.version} -> {node.step.version}")
     identity = node.identity
     for setting in sorted({*last.config, *identity}):
-        old, new = last.config.get(setting), identity.get(setting)
+        old, new = last.config.get(setting, _ABSENT), identity.get(setting, _ABSENT)
         if old != new:
-            changes.append(f"config.{setting} {_short(old)} -> {_short(new)}")
+            name = "seed" if setting == "(seed)" else f"config.{setting}"
+            changes.append(f"{name} {_short(old)} -> {_short(new)}")
     old_inputs = dict(last.inputs)
     for name, digest in inputs:
         if name not in old_inputs:
             changes.append(f"new input {name}")
         elif old_inputs[name] != digest:
             changes.append(f"input {name} changed")
-    if len(old_inputs) > len(inputs):
+    if len(last.inputs) > len(inputs):
         changes.append("an input was taken away")
-    if last.observed != observed:
+    elif not changes and [d for _, d in last.inputs] != [d for _, d in inputs]:
+        changes.append("its inputs come in another order")
+    if canonical_json(last.observed) != canonical_json(observed):
         changes.append("its source changed")
     return ", ".join(changes) or "the environment or the kernel changed"
 
 
+_ABSENT = object()
+
+
 def _short(value: Any) -> str:
+    if value is _ABSENT:
+        return "unset"
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -78,7 +78,15 @@ class Blobs(Protocol):
 class Ledger(Protocol):
     """All facts. Every method is one transaction: it happened entirely or not at all."""
 
-    def result(self, key: str) -> StepResult | None: ...
+    def result(self, key: str) -> StepResult | None:
+        """The newest result of a key. (There is more than one when a step that was run again by force
+        did not repeat itself; the others stay, for an alias may point at them.)"""
+        ...
+
+    def current(self, factory: str, asset: str) -> StepResult | None:
+        """What the newest run of a factory settled on for an asset, made then or long before, under this
+        name or another."""
+        ...
 
     def commit(
         self,

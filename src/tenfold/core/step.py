@@ -122,7 +122,9 @@ class Step:
         if self.config_class is not None:
             keywords["config"] = self._build(config, None)
         else:
-            keywords.update(config)
+            keywords.update(
+                (name, build(self.settings[name].type, value)) for name, value in config.items()
+            )
         if self.takes_context:
             keywords["ctx"] = ctx
         if self.variadic is None:

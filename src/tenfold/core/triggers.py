@@ -70,8 +70,8 @@ class TriggerFacts:
     """Source asset -> fingerprint of the world outside now."""
     built_from: Mapping[str, str] = field(default_factory=dict)
     """Source asset -> fingerprint its newest result was built from."""
-    drift: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """(asset, metric) -> relative change since the result before."""
+    drift: Mapping[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
+    """(asset, metric) -> relative change since the result before, and the newest result's key."""
     red: Mapping[str, str] = field(default_factory=dict)
     """Asset -> what is red about its newest result, with the result's key in front."""
 
@@ -102,9 +102,9 @@ def _cause(now_s: float, trigger: Trigger, facts: TriggerFacts) -> tuple[str, st
         if now is not None and now != facts.built_from.get(trigger.new_data_for):
             return f"new data for {trigger.new_data_for}", now
     elif trigger.drift_of is not None and trigger.metric is not None:
-        change = facts.drift.get((trigger.drift_of, trigger.metric))
-        if change is not None and trigger.above is not None and abs(change) > trigger.above:
-            return f"{trigger.drift_of}.{trigger.metric} moved by {change:+.1%}", f"{change:.6g}"
+        change, key = facts.drift.get((trigger.drift_of, trigger.metric), (0.0, ""))
+        if trigger.above is not None and abs(change) > trigger.above:
+            return f"{trigger.drift_of}.{trigger.metric} moved by {change:+.1%}", key
     elif trigger.red_check_on is not None:
         red = facts.red.get(trigger.red_check_on)
         if red is not None:

@@ -8,6 +8,8 @@ which inputs, and keeps the traceback in the log.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +22,10 @@ from tenfold.core.graph import Node
 from tenfold.core.plan import node_key
 from tenfold.core.ports import Blobs, Clock, Gateways, Ledger, Meter
 from tenfold.core.progress import Progress
-from tenfold.engines.context import Interrupted, StepContext
+from tenfold.engines.context import StepContext
 from tenfold.engines.environment import environment
-from tenfold.engines.lease import Leases
-from tenfold.errors import LedgerError, StepFailed, StoreError, TenfoldError, UsageError
+from tenfold.engines.lease import Interrupted, Leases
+from tenfold.errors import LedgerError, StepFailed, StoreError, StoreFull, TenfoldError, UsageError
 
 Judge = Callable[[Node, str, str, Mapping[str, float]], list[Verdict]]
 
@@ -63,7 +65,7 @@ class Attempts:
             key=key,
             started_at_s=self.clock.now(),
         )
-        with self.leases.hold(key, lambda holder: self._waiting(node, holder)):
+        with self.leases.hold(key, lambda holder: self._waiting(node, holder), self.stopping):
             result = self.ledger.result(key)
             if result is not None and node.name not in self.forced and self._intact(result):
                 return self._finish(
@@ -81,6 +83,12 @@ class Attempts:
                 except (StoreError, LedgerError):
                     raise  # not the step's fault, and the next step would meet it too
                 except Exception as error:
+                    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                        raise StoreFull(
+                            "the disk is full",
+                            where=error.filename or node.name,
+                            hint="free some space and run again; what was made before is intact",
+                        ) from error
                     final = attempt > node.retries or isinstance(error, UsageError)
                     failed = self._failed(node, inputs, row, error, final)
                     if final:
@@ -143,7 +151,12 @@ class Attempts:
             self.ledger.commit(result, metrics, verdicts, finished)
             self._tell(finished, "")
             return finished
+        except Exception:
+            with contextlib.suppress(Exception):  # what it said before it failed matters most
+                ctx.flush()
+            raise
         finally:
+            stop()
             ctx.clean()
 
     def _asset(self, name: str, digest: str) -> Asset:

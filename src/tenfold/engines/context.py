@@ -16,16 +16,14 @@ from typing import Any
 
 from tenfold.core.asset import Asset, Draft, view
 from tenfold.core.facts import Event, Metric, Partial, RunStep
+from tenfold.core.keys import canonical_json
 from tenfold.core.ports import Blobs, Clock, GatewayHandle, Gateways, Ledger
 from tenfold.core.progress import Progress
+from tenfold.engines.lease import Interrupted
 from tenfold.errors import ConfigError, UsageError
 
 _FLUSH_S = 0.5
 _FLUSH_ROWS = 256
-
-
-class Interrupted(BaseException):
-    """Raised inside a step when the run is being stopped; not an Exception, so steps let it through."""
 
 
 class StepContext:
@@ -104,7 +102,7 @@ class StepContext:
                 run_id=self.run_id,
                 asset=self.asset,
                 event=event,
-                fields=fields,
+                fields={name: _loggable(value) for name, value in fields.items()},
                 at_s=self._clock.now(),
             )
         )
@@ -113,6 +111,7 @@ class StepContext:
         manifest = draft.commit(self._blobs)
         self.flush()
         self._ledger.put(Partial(key=self._key, output=manifest, step=step, at_s=self._clock.now()))
+        self._maybe_flush()  # a good moment to stop, if a stop was asked for
 
     def resume(self) -> tuple[Asset, int] | None:
         partial = self._ledger.partial(self._key)
@@ -161,3 +160,12 @@ def _number(value: Any, where: str) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise ConfigError("a metric must be a number", where=where, seen=value) from None
+
+
+def _loggable(value: Any) -> Any:
+    """As JSON can say it. A log line never fails a step, whatever is put into it."""
+    try:
+        canonical_json(value)
+        return value
+    except ConfigError:
+        return repr(value)

@@ -11,7 +11,6 @@ import contextlib
 import os
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,10 @@ TTL_S = 30.0
 _POLL_S = 0.5
 
 
+class Interrupted(BaseException):
+    """Raised inside a step when the run is being stopped; not an Exception, so steps let it through."""
+
+
 class Leases:
     """The leases of one process."""
 
@@ -30,54 +33,64 @@ class Leases:
         self._clock = clock
         self._ttl_s = ttl_s
         self._held: set[str] = set()
-        self._changed = threading.Condition()
+        self._lock = threading.Condition()
+        """Around `_held` and what the ledger says about it, so that the two never disagree."""
         self._heart: threading.Thread | None = None
         self.owner = (
             f"{socket.gethostname()}:{os.getpid()}:{_born(os.getpid())}:{uuid.uuid4().hex[:8]}"
         )
 
     @contextlib.contextmanager
-    def hold(self, key: str, on_wait: Callable[[str], None]) -> Iterator[None]:
-        """Wait for the lease on a key, keep it alive, give it back. `on_wait` hears who has it."""
+    def hold(
+        self, key: str, on_wait: Callable[[str], None], stopping: threading.Event | None = None
+    ) -> Iterator[None]:
+        """Wait for the lease on a key, keep it alive, give it back. `on_wait` hears who has it.
+
+        Threads of this process wait for each other too: two assets may well be the same work. Raises
+        Interrupted when `stopping` is set while it waits.
+        """
+        stop = stopping or threading.Event()
         told = None
         while (holder := self._acquire(key)) is not None:
             if holder != told:
                 on_wait(describe(holder))
                 told = holder
-            time.sleep(_POLL_S)
-        with self._changed:
-            self._held.add(key)
-            if self._heart is None:
-                self._heart = threading.Thread(target=self._beat, name="leases", daemon=True)
-                self._heart.start()
+            if stop.wait(_POLL_S):
+                raise Interrupted
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._held.discard(key)
-                self._changed.notify()
-            self._ledger.release(key, self.owner)
+                self._ledger.release(key, self.owner)
+                if not self._held:
+                    self._lock.notify_all()  # the heart may stop
 
     def _acquire(self, key: str) -> str | None:
-        holder = self._ledger.acquire(key, self.owner, self._ttl_s, self._clock.now())
-        if holder is not None and is_dead(holder):
-            self._ledger.release(key, holder)
+        """Take the lease, and have it kept alive; None on success, else who has it."""
+        with self._lock:
+            if key in self._held:
+                return self.owner
             holder = self._ledger.acquire(key, self.owner, self._ttl_s, self._clock.now())
-        return holder
+            if holder is not None and is_dead(holder):
+                self._ledger.release(key, holder)
+                holder = self._ledger.acquire(key, self.owner, self._ttl_s, self._clock.now())
+            if holder is None:
+                self._held.add(key)
+                if self._heart is None:
+                    self._heart = threading.Thread(target=self._beat, name="leases", daemon=True)
+                    self._heart.start()
+            return holder
 
     def _beat(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait(self._ttl_s / 3)
-                if not self._held:
-                    self._heart = None
-                    return
-                held = list(self._held)
-            for key in held:
-                with contextlib.suppress(
-                    Exception
-                ):  # the ledger is away: try again at the next beat
-                    self._ledger.acquire(key, self.owner, self._ttl_s, self._clock.now())
+        with self._lock:
+            while self._held:
+                if self._lock.wait(self._ttl_s / 3):
+                    continue
+                for key in self._held:
+                    with contextlib.suppress(Exception):  # the ledger is away: try at the next beat
+                        self._ledger.acquire(key, self.owner, self._ttl_s, self._clock.now())
+            self._heart = None
 
 
 def describe(owner: str) -> str:

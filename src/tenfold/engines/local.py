@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -45,43 +47,59 @@ class LocalEngine:
         vetoed: dict[str, str] = {}
         for name, row in done.items():
             self._note_veto(graph.nodes[name], row, veto, vetoed)
-        waiting = [name for name in names if name not in done]
         finished: queue.Queue[tuple[str, RunStep | BaseException]] = queue.Queue()
         running: dict[str, int] = {}
-        threads: list[threading.Thread] = []
+        threads: dict[str, threading.Thread] = {}
         failed = False
+        missing = {
+            name: len({need for need in graph.nodes[name].needs if need not in done})
+            for name in names
+            if name not in done
+        }
+        ready = deque(name for name, count in missing.items() if count == 0)
+        wanted = frozenset(missing)
+
+        def settle(name: str, row: RunStep) -> None:
+            done[name] = row
+            for user in graph.consumers[name]:
+                if user in wanted:
+                    missing[user] -= 1
+                    if missing[user] == 0:
+                        ready.append(user)
+
         try:
-            while waiting or running:
-                for name in list(waiting):
+            while ready or running:
+                too_big = []
+                while ready:
+                    name = ready.popleft()
                     node = graph.nodes[name]
-                    if any(need not in done for need in node.needs):
-                        continue
                     reason = self._blocked(node, done, vetoed)
                     if reason is None and failed and not keep_going:
                         reason = "not started: another step failed"
                     if reason is not None:
-                        waiting.remove(name)
-                        done[name] = block(node, reason)
+                        settle(name, block(node, reason))
                         continue
                     cores = min(node.resources.cpu, self.cpu)
-                    if sum(running.values()) + cores > self.cpu and running:
+                    if running and sum(running.values()) + cores > self.cpu:
+                        too_big.append(name)
                         continue
-                    waiting.remove(name)
                     running[name] = cores
-                    threads.append(self._start(node, done, attempt, finished))
+                    threads[name] = self._start(node, done, attempt, finished)
+                ready.extend(too_big)
                 if not running:
                     continue
                 name, outcome = finished.get()
-                del running[name]
+                del running[name], threads[name]
                 if isinstance(outcome, BaseException):
                     raise outcome
-                done[name] = outcome
                 failed = failed or outcome.status == "failed"
                 self._note_veto(graph.nodes[name], outcome, veto, vetoed)
+                settle(name, outcome)
         except BaseException:
             self.stopping.set()
-            for thread in threads:
-                thread.join(_PATIENCE_S)
+            until_s = time.monotonic() + _PATIENCE_S
+            for thread in threads.values():
+                thread.join(max(0.0, until_s - time.monotonic()))
             raise
         return done
 

@@ -56,6 +56,7 @@ class Builder:
         emit: Callable[[Progress], None],
     ) -> tuple[Run, dict[str, RunStep]]:
         """Carry out a plan. The run is on record from its first moment; a fault ends it as `failed`."""
+        self.close_abandoned()
         run = self._open_run(targets)
         settled = self._settled(plan, run, emit)
         verdicts = self._verdicts_of(settled, run)
@@ -76,10 +77,9 @@ class Builder:
             for s in plan.steps
             if s.asset not in settled
         ]
-        self.close_abandoned()
-        self.ledger.put(run, *settled.values(), *waiting)
-        self.ledger.append(verdicts)
         try:
+            self.ledger.put(run, *settled.values(), *waiting)
+            self.ledger.append(verdicts)
             done = self._execute(plan, past, run, settled, frozenset(force), keep_going, emit)
         except BaseException as error:
             interrupted = not isinstance(error, Exception)
@@ -118,11 +118,15 @@ class Builder:
 
     def _close_run(self, run: Run, status: str, error: str | None) -> Run:
         closed = replace(run, status=status, error=error, finished_at_s=self.clock.now())
-        rows = [
+        stopped = [
             replace(row, status="failed", error=error, finished_at_s=closed.finished_at_s)
             for row in self.ledger.read(RunStep, run_id=run.id, status="running")
         ]
-        self.ledger.put(closed, *rows)
+        unmet = [
+            replace(row, status="blocked", reason=f"not started: the run was {status}")
+            for row in self.ledger.read(RunStep, run_id=run.id, status="waiting")
+        ]
+        self.ledger.put(closed, *stopped, *unmet)
         return closed
 
     def _settled(

@@ -79,6 +79,10 @@ class Catalogue:
             loaded = sys.modules.get(name)
             if loaded is not None and getattr(loaded, "__file__", None) == str(path):
                 return loaded
+            if (
+                str(self._directory) not in sys.path
+            ):  # at the end: a neighbour must not hide a package
+                sys.path.append(str(self._directory))
             spec = importlib.util.spec_from_file_location(name, path)
             assert spec is not None and spec.loader is not None
             module = importlib.util.module_from_spec(spec)

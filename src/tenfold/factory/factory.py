@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold import settings
-from tenfold.core.aliases import is_alias
+from tenfold.core.aliases import is_alias, parse_alias
 from tenfold.core.asset import Asset, view
 from tenfold.core.checks import Check
 from tenfold.core.facts import AliasMove, Run, RunStep, StepResult, VirtualKey
@@ -207,6 +207,7 @@ class Factory:
 
     def release(self, asset: str, alias: str, *, requires: Sequence[str] = ()) -> Factory:
         """Move `alias` to `asset` after every run in which all checks behind it are green."""
+        parse_alias(alias)
         self._releases.append(Release(alias=alias, asset=asset, requires=tuple(requires)))
         return self
 
@@ -347,6 +348,7 @@ class Factory:
         """Remove what nothing points at any more. See tenfold.stores.gc."""
         from tenfold.stores.gc import collect_garbage
 
+        self._builder.close_abandoned()  # a run that died must not hold on to anything
         return collect_garbage(
             self.ledger,
             self.blobs,
@@ -376,6 +378,7 @@ class Factory:
             judging=self._judging,
             past=self._past,
             run=lambda rebuild: self.run(*rebuild, on_event=on_event),
+            once=once,
         )
         if once:
             return watcher.round(on_due)

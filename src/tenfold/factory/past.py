@@ -34,10 +34,7 @@ class Past:
         return self._results[key]
 
     def last(self, asset: str) -> StepResult | None:
-        found = self._ledger.read(
-            StepResult, factory=self._factory, asset=asset, newest=True, limit=1
-        )
-        return found[0] if found else None
+        return self._ledger.current(self._factory, asset)
 
     def intact(self, result: StepResult) -> bool:
         return all(self._blobs.has(ref) for ref in result.output.files.values())

@@ -35,17 +35,28 @@ class PostgresLedger(SqlLedger):
 
     @contextlib.contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[_Cursor]:
-        with self._lock, self._explained():
-            if self._connection.closed or self._connection.broken:
-                self._connection = self._connect()
-            with self._connection.transaction(), self._connection.cursor() as cursor:
-                if write:
-                    cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITER_LOCK,))
-                yield _Cursor(cursor)
+        with self._lock, self._explained(), self._begin() as connection:
+            cursor = connection.cursor()
+            if write:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITER_LOCK,))
+            yield _Cursor(cursor)
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    @contextlib.contextmanager
+    def _begin(self) -> Iterator[Any]:
+        """A transaction. A connection that turns out dead on BEGIN (the server was restarted) is made
+        anew, once: nothing has been written on it yet."""
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._connection.transaction())
+            except self._psycopg.OperationalError:
+                self._connection.close()
+                self._connection = self._connect()
+                stack.enter_context(self._connection.transaction())
+            yield self._connection
 
     def _connect(self) -> Any:
         connection = self._psycopg.connect(self._url, autocommit=True, connect_timeout=10)

@@ -49,7 +49,21 @@ class SqlLedger:
         raise NotImplementedError("a dialect supplies this")
 
     def result(self, key: str) -> StepResult | None:
-        found = self.read(StepResult, key=key)
+        found = self.read(StepResult, key=key, newest=True, limit=1)
+        return found[0] if found else None
+
+    def current(self, factory: str, asset: str) -> StepResult | None:
+        with self.transaction(write=False) as cursor:
+            cursor.execute(
+                "SELECT s.key, s.digest FROM run_steps s JOIN runs r ON r.id = s.run_id"
+                " WHERE s.asset = ? AND r.factory = ? AND s.key IS NOT NULL AND s.digest IS NOT NULL"
+                " ORDER BY r.started_at_s DESC, r.id DESC LIMIT 1",
+                (asset, factory),
+            )
+            row = cursor.fetchone()
+        found = self.read(StepResult, key=row[0], digest=row[1]) if row else []
+        if not found:  # never met by a run, or collected since
+            found = self.read(StepResult, factory=factory, asset=asset, newest=True, limit=1)
         return found[0] if found else None
 
     def commit(

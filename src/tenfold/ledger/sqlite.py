@@ -48,8 +48,8 @@ class SqliteLedger(SqlLedger):
             if not write:
                 yield cursor
                 return
-            cursor.execute("BEGIN IMMEDIATE")
             try:
+                cursor.execute("BEGIN IMMEDIATE")
                 yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
@@ -88,7 +88,7 @@ class SqliteLedger(SqlLedger):
             yield
         except sqlite3.Error as error:
             text = str(error)
-            if "full" in text:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 raise StoreFull(
                     "the disk is full",
                     where=self.path,

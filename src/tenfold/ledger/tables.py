@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,10 +23,11 @@ SCHEMA_VERSION = 1
 MIGRATIONS: Mapping[int, str] = {
     1: """
     CREATE TABLE step_results (
-        key TEXT PRIMARY KEY, factory TEXT NOT NULL, asset TEXT NOT NULL, step TEXT NOT NULL,
+        key TEXT NOT NULL, factory TEXT NOT NULL, asset TEXT NOT NULL, step TEXT NOT NULL,
         version TEXT NOT NULL, config TEXT NOT NULL, inputs TEXT NOT NULL, output TEXT NOT NULL,
         digest TEXT NOT NULL, run_id TEXT NOT NULL, finished_at_s DOUBLE PRECISION NOT NULL,
-        usage TEXT NOT NULL, source_sha256 TEXT NOT NULL, environment TEXT NOT NULL, observed TEXT NOT NULL
+        usage TEXT NOT NULL, source_sha256 TEXT NOT NULL, environment TEXT NOT NULL, observed TEXT NOT NULL,
+        PRIMARY KEY (key, digest)
     );
     CREATE INDEX step_results_asset ON step_results (factory, asset, finished_at_s);
     CREATE INDEX step_results_digest ON step_results (digest);
@@ -44,9 +46,10 @@ MIGRATIONS: Mapping[int, str] = {
         started_at_s DOUBLE PRECISION, finished_at_s DOUBLE PRECISION, attempt BIGINT NOT NULL,
         done DOUBLE PRECISION NOT NULL, error TEXT, PRIMARY KEY (run_id, asset)
     );
+    CREATE INDEX run_steps_asset ON run_steps (asset);
     CREATE TABLE metrics (
         seq {seq}, key TEXT NOT NULL, run_id TEXT NOT NULL, asset TEXT NOT NULL, name TEXT NOT NULL,
-        value DOUBLE PRECISION NOT NULL, unit TEXT NOT NULL, step BIGINT, at_s DOUBLE PRECISION NOT NULL
+        value DOUBLE PRECISION, unit TEXT NOT NULL, step BIGINT, at_s DOUBLE PRECISION NOT NULL
     );
     CREATE UNIQUE INDEX metrics_point ON metrics (key, name, COALESCE(step, -1));
     CREATE INDEX metrics_run ON metrics (run_id, seq);
@@ -108,7 +111,7 @@ class TableOf:
 
 
 TABLES: Mapping[type, TableOf] = {
-    facts.StepResult: TableOf("step_results", ("key",)),
+    facts.StepResult: TableOf("step_results", ("key", "digest")),
     facts.Partial: TableOf("partials", ("key",)),
     facts.Run: TableOf("runs", ("id",)),
     facts.RunStep: TableOf("run_steps", ("run_id", "asset")),
@@ -149,6 +152,8 @@ class Codec:
                 value = canonical_json(
                     dataclasses.asdict(value) if isinstance(value, facts.Usage) else value
                 ).decode()
+            elif isinstance(value, str) and not (value.isascii() and value.isprintable()):
+                value = _storable(value)
             row.append(value)
         return tuple(row)
 
@@ -171,11 +176,18 @@ class Codec:
                     value = tuple(tuple(v) if isinstance(v, list) else v for v in value)
             elif name == "stream":
                 value = bool(value)
+            elif name == "value" and value is None and self.cls is facts.Metric:
+                value = math.nan  # SQLite keeps no NaN: it stores NULL
             values[name] = value
         return self.cls(**values)
 
 
 _PLAIN = (str, int, float, bool)
+
+
+def _storable(text: str) -> str:
+    """Without what Postgres (NUL) or UTF-8 (a lone surrogate, from a file name say) cannot hold."""
+    return text.replace("\0", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
 
 
 @cache

@@ -47,11 +47,11 @@ class Past:
         return found[:limit]
 
     def steps(self, run_id: str) -> list[RunStep]:
-        """What a run did, each asset after what it needs, and in the order in which they started."""
+        """What a run did, each asset after what it needs; of equals, what started first."""
         found = self.ledger.read(RunStep, run_id=run_id)
         levels = levels_of({step.asset: step.needs for step in found})
         late = float("inf")
-        return sorted(found, key=lambda s: (s.started_at_s or late, levels[s.asset], s.asset))
+        return sorted(found, key=lambda s: (levels[s.asset], s.started_at_s or late, s.asset))
 
     def verdicts(self, keys: Iterable[str]) -> dict[str, list[Verdict]]:
         """The standing verdicts of each key: the newest for each rule, in the order of the rules."""

@@ -82,6 +82,15 @@ class RunDetail:
     environment: dict[str, object] = field(default_factory=dict)
     """Of the newest step that ran: Python, platform, packages."""
 
+    def metric(self, step: str, name: str) -> Metric | None:
+        """The scalar `name` of the first step whose name begins with `step`, if it was recorded."""
+        for view in self.steps:
+            if view.step.startswith(step):
+                for metric in self.results.get(view.asset, ()):
+                    if metric.name == name:
+                        return metric
+        return None
+
 
 def find_run(past: Past, run_id: str | None) -> Run:
     """The run, or the newest one for None. Raises UnknownName."""

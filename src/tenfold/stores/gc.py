@@ -6,11 +6,12 @@ were made from, checkpoints of unfinished work, and whatever a live run may be w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
-from tenfold.core.facts import AliasMove, Partial, StepResult
+from tenfold.core.facts import AliasMove, Partial, Run, RunStep, StepResult
 from tenfold.core.ports import Blobs, Ledger
 
 
@@ -39,38 +40,64 @@ def collect_garbage(
     grace_s: float = 86_400.0,
     dry_run: bool = False,
 ) -> Collected:
-    """`keep_last` results per asset, and the last `keep_alias_moves` targets of each alias, survive."""
+    """`keep_last` results per asset, and the last `keep_alias_moves` targets of each alias, survive.
+
+    So does everything that one of the last `keep_last` runs, or one that is going on, made or used.
+    """
+    limit_s = now_s - grace_s
+    runs = ledger.read(Run, newest=True)
+    live = [run for run in runs if run.status == "running"]
+    if live:  # what it has written may not be on record yet
+        limit_s = min(limit_s, *(run.started_at_s for run in live))
+    used = _used(ledger, runs, limit_s, keep_last)
     results = ledger.read(StepResult)
-    kept = _marked(results, ledger.read(AliasMove), keep_last, keep_alias_moves)
-    doomed = [r for r in results if r.key not in kept and r.finished_at_s < now_s - grace_s]
-    alive = [r for r in results if r.key in kept or r.finished_at_s >= now_s - grace_s]
+    kept = _marked(results, ledger.read(AliasMove), used, keep_last, keep_alias_moves)
+    doomed = [r for r in results if r.key not in kept and r.finished_at_s < limit_s]
+    alive = [r for r in results if r.key in kept or r.finished_at_s >= limit_s]
     wanted = {ref.sha256 for result in alive for ref in result.output.files.values()}
     for partial in ledger.read(Partial):
         wanted.update(ref.sha256 for ref in partial.output.files.values())
-    swept = [
-        ref
-        for ref, written_at_s in blobs.listing()
-        if ref.sha256 not in wanted and written_at_s < now_s - grace_s
-    ]
+    if not dry_run:  # first the facts: a fact without its blob costs a rebuild
+        ledger.forget([result.key for result in doomed])
+    num_blobs = freed_bytes = 0
+    for ref, written_at_s in blobs.listing():
+        # Deleted as it is listed: somebody who stores the same bytes again makes the blob young first.
+        if ref.sha256 not in wanted and written_at_s < limit_s:
+            num_blobs += 1
+            freed_bytes += ref.num_bytes
+            if not dry_run:
+                blobs.delete(ref.sha256)
     if not dry_run:
-        ledger.forget([result.key for result in doomed])  # first the facts: a lost blob is rebuilt,
-        for (
-            ref
-        ) in swept:  # a fact without its blob would only cost one rebuild, never a wrong answer
-            blobs.delete(ref.sha256)
-        blobs.sweep_leftovers(grace_s, {result.output.digest for result in alive})
+        blobs.sweep_leftovers(now_s - limit_s, {result.output.digest for result in alive})
     return Collected(
         results=len(doomed),
-        blobs=len(swept),
-        freed_bytes=sum(ref.num_bytes for ref in swept),
+        blobs=num_blobs,
+        freed_bytes=freed_bytes,
         kept_results=len(alive),
         dry_run=dry_run,
     )
 
 
+def _used(ledger: Ledger, runs: Sequence[Run], limit_s: float, keep_last: int) -> set[str]:
+    """Keys that recent runs settled on: an old result that serves again is not old."""
+    recent: list[str] = []
+    per_factory: Counter[str] = Counter()
+    for run in runs:  # newest first
+        per_factory[run.factory] += 1
+        if (
+            run.status == "running"
+            or run.started_at_s >= limit_s
+            or per_factory[run.factory] <= keep_last
+        ):
+            recent.append(run.id)
+    rows = ledger.read(RunStep, run_id=recent)
+    return {row.key for row in rows if row.key is not None}
+
+
 def _marked(
     results: Iterable[StepResult],
     moves: Iterable[AliasMove],
+    used: Set[str],
     keep_last: int,
     keep_alias_moves: int,
 ) -> set[str]:
@@ -82,6 +109,7 @@ def _marked(
         by_digest.setdefault(result.output.digest, []).append(result)
         per_asset.setdefault((result.factory, result.asset), []).append(result)
     roots = [result for group in per_asset.values() for result in group[-keep_last:]]
+    roots += [result for result in ordered if result.key in used]
     per_alias: dict[str, list[str]] = {}
     for move in moves:
         if move.digest is not None:

@@ -2,7 +2,7 @@
 
     STORE/format.json            which layout this is, so that an older tenfold refuses a newer store
     STORE/blobs/ab/abcdef...     read-only files named by their SHA-256
-    STORE/staging/UUID/          drafts being written, on the same filesystem so that a commit is a rename
+    STORE/staging/HOST-PID-UUID/ drafts being written, on the same filesystem so that a commit is a rename
     STORE/views/DIGEST/          hard links under the files' own names, for tools that want a folder
 
 A blob is written to a temporary name, fsynced and renamed, then its folder is fsynced: after a crash it
@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -45,9 +46,12 @@ class LocalBlobs:
 
     def put(self, path: Path) -> FileRef:
         with _explained(path, "store"):
+            if path.is_symlink():  # adopt what it points at, not a name for something elsewhere
+                copy = path.with_name(f".{uuid.uuid4().hex}")
+                shutil.copyfile(path, copy)
+                copy.replace(path)
             ref = _digest_file(path)
-            with path.open("rb+") as stream:
-                os.fsync(stream.fileno())
+            _fsync(path)
             self._adopt(path, ref)
         return ref
 
@@ -109,13 +113,13 @@ class LocalBlobs:
         return final
 
     def staging(self) -> Path:
-        path = self.root / "staging" / uuid.uuid4().hex
+        path = self.root / "staging" / f"{_MARK}{os.getpid()}-{uuid.uuid4().hex}"
         with _explained(path, "write to"):
             path.mkdir()
         return path
 
     def listing(self) -> Iterator[tuple[FileRef, float]]:
-        for prefix in sorted((self.root / "blobs").iterdir()):
+        for prefix in sorted(p for p in (self.root / "blobs").iterdir() if p.is_dir()):
             for path in sorted(prefix.iterdir()):
                 with contextlib.suppress(FileNotFoundError):  # collected meanwhile
                     stat = path.stat()
@@ -130,11 +134,19 @@ class LocalBlobs:
         return self.has(ref) and _digest_file(self._blob(ref.sha256)) == ref
 
     def sweep_leftovers(self, older_than_s: float, keep: set[str]) -> int:
-        """Remove staging folders of dead processes and views of assets not in `keep`; how many."""
+        """Remove staging folders of dead processes and views of assets not in `keep`; how many.
+
+        A folder whose process still lives stays, however old: a long training writes only at its end.
+        """
         limit = time.time() - older_than_s
         removed = 0
         for path in [*(self.root / "staging").iterdir(), *(self.root / "views").iterdir()]:
-            if path.name in keep or path.stat().st_mtime > limit:
+            if path.name in keep or _is_in_use(path.name):
+                continue
+            try:
+                if path.stat().st_mtime > limit:
+                    continue
+            except FileNotFoundError:  # committed or swept meanwhile
                 continue
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -154,10 +166,12 @@ class LocalBlobs:
             )  # young again for garbage collection: somebody is about to refer to it
             path.unlink()
             return
-        target.parent.mkdir(exist_ok=True)
+        if not target.parent.is_dir():
+            target.parent.mkdir(exist_ok=True)
+            _fsync(target.parent.parent)
         path.chmod(0o444)
         path.rename(target)
-        _fsync_folder(target.parent)
+        _fsync(target.parent)
 
     def _touch(self, path: Path) -> None:
         with contextlib.suppress(OSError):
@@ -192,6 +206,23 @@ def _digest_file(path: Path) -> FileRef:
         return FileRef(sha256, stream.tell())
 
 
+_MARK = f"{socket.gethostname()}-"
+
+
+def _is_in_use(name: str) -> bool:
+    """Of a staging folder: was it made on this host, by a process that is still there?"""
+    pid = name.removeprefix(_MARK).partition("-")[0]
+    if not name.startswith(_MARK) or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
@@ -199,7 +230,8 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _fsync_folder(path: Path) -> None:
+def _fsync(path: Path) -> None:
+    """Of a file or a folder. Read-only is enough, and all that a copy of a blob allows."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -21,6 +21,8 @@ from tenfold.errors import BlobMissing
 
 
 class MemoryBlobs:
+    """Blobs in a dictionary, held to the same conformance tests as the local store."""
+
     def __init__(self) -> None:
         self._bytes: dict[str, bytes] = {}
         self._written: dict[str, float] = {}
@@ -47,15 +49,17 @@ class MemoryBlobs:
     def path(self, sha256: str) -> Path:
         path = self._folder() / sha256
         if not path.exists():
-            path.write_bytes(self._get(sha256))
+            _write_once(path, self._get(sha256))
         return path
 
     def folder(self, manifest: Manifest) -> Path:
         folder = self._folder() / "views" / manifest.digest
         for name, ref in manifest.files.items():
             target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(self._get(ref.sha256))
+            if not target.exists():  # somebody may have it mapped into memory: never write it again
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _write_once(target, self._get(ref.sha256))
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def staging(self) -> Path:
@@ -92,3 +96,11 @@ class MemoryBlobs:
             # Not TemporaryDirectory: that warns when it goes with its owner, which is the point here.
             weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
         return self._temporary
+
+
+def _write_once(path: Path, data: bytes) -> None:
+    """Whole or not there, and read-only, as in a real store."""
+    building = path.with_name(f".{uuid.uuid4().hex}")
+    building.write_bytes(data)
+    building.chmod(0o444)
+    building.replace(path)

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tenfold.errors import BackendError, InputError, UnknownName
+from tenfold.errors import BackendError, ConfigError, InputError, UnknownName
 from tenfold.serve.backends.base import Generation, Message, PromptTooLong
 from tenfold.serve.backends.embedded import EmbeddedBackend, EmbeddedConfig
 
@@ -64,7 +64,10 @@ async def started(folder, **config):
         assert not any(map(running, pids)), "the engine outlived its backend"
 
 
-def test_many_streams_over_one_line(model_folder):
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_many_streams_over_one_line(model_folder, loop):
+    loops = asyncio if loop == "asyncio" else pytest.importorskip("uvloop")
+
     async def main():
         async with started(model_folder) as backend:
             (card,) = backend.cards()
@@ -90,7 +93,8 @@ def test_many_streams_over_one_line(model_folder):
             unseeded = [text(await collect(backend, **LONG)) for _ in range(2)]
             assert unseeded[0] != unseeded[1]
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
+        runner.run(main())
 
 
 def test_a_conversation_is_answered_and_faults_are_the_contract_s(model_folder):
@@ -132,6 +136,12 @@ def test_closing_a_stream_ends_the_work_in_the_engine(model_folder):
             assert pieces[-1].finish_reason in ("stop", "length")
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("wrong", [{"num_slots": 0}, {"max_waiting": -1}, {"context_tokens": 1}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        EmbeddedConfig(**wrong)
 
 
 def test_a_full_queue_refuses(model_folder):

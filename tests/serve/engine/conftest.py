@@ -34,7 +34,8 @@ class Bench:
         with torch.inference_mode():
             self.network = LlamaNetwork(loaded.model, num_slots)
             settle(self.network)
-        self.text = read_text(folder, loaded.config, loaded.tokenizer)
+        context = self.network.context_tokens
+        self.text = read_text(folder, loaded.config, loaded.tokenizer, context)
         self._clock = {"clock": clock} if clock else {}
         self._config = SchedulerConfig(**config)
         self.reset()

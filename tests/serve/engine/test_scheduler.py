@@ -102,10 +102,12 @@ def test_shares_of_compute_add_up_to_busy_time(make_bench):
             bench.ask(base + id, prompt=prompts[id], max_tokens=5 + 4 * id)
         bench.handle(Embed(base + 50, ["The class", "E"]))
         bench.step()
+        bench.scheduler.meter.pause()
+        ticks.now += 1000.0  # waiting for a slow reader is nobody's time
         bench.step()
         bench.handle(Cancel(base + 2))
         bench.run()
-        ticks.now += 1000.0  # idle time is nobody's
+        ticks.now += 1000.0  # nor is having nothing to do
     shares = [last.compute_s for last in bench.last.values()]
     shares += [reply.compute_s for reply in bench.embedded.values()]
     assert len(shares) == 21

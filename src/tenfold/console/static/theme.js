@@ -1,27 +1,23 @@
 // The colour scheme: the reader's choice, else the system's. Runs before anything is painted.
 (() => {
   const root = document.documentElement;
-  const dark = matchMedia("(prefers-color-scheme: dark)");
   const stored = () => { try { return localStorage.getItem("tenfold-theme"); } catch { return null; } };
+  let choice = stored() || "system";
   const apply = () => {
-    const choice = stored() || "system";
-    root.dataset.theme = choice === "system" ? (dark.matches ? "dark" : "light") : choice;
-    const button = document.getElementById("theme");
-    if (button) {
-      button.textContent = `Theme: ${choice}`;
-      button.setAttribute("aria-label", `Colour scheme: ${choice}`);
-    }
-  };
-  apply();
-  dark.addEventListener("change", apply);
-  addEventListener("DOMContentLoaded", () => {
-    apply();
+    if (choice === "system") delete root.dataset.theme;
+    else root.dataset.theme = choice;
     const button = document.getElementById("theme");
     if (!button) return;
-    button.addEventListener("click", () => {
+    button.textContent = `Theme: ${choice}`;
+    button.setAttribute("aria-label", `Theme: ${choice}. Change the colour scheme`);
+  };
+  apply();
+  addEventListener("DOMContentLoaded", () => {
+    apply();
+    document.getElementById("theme")?.addEventListener("click", () => {
       const order = ["system", "light", "dark"];
-      const next = order[(order.indexOf(stored() || "system") + 1) % order.length];
-      try { localStorage.setItem("tenfold-theme", next); } catch { root.dataset.theme = next; }
+      choice = order[(order.indexOf(choice) + 1) % order.length];
+      try { localStorage.setItem("tenfold-theme", choice); } catch { /* kept for this page only */ }
       apply();
     });
   });

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from tenfold.console.charts import Line, line_chart
 from tenfold.queries.runs import Curve
 
-SMOOTHING = 0.9
+SMOOTHING = 0.7
 """Weight of the past; the raw values stay visible behind it."""
 FEW = 24
 """Points below which smoothing would hide more than it shows."""
@@ -24,8 +24,9 @@ class CurveChart(NamedTuple):
     chart: Markup
 
 
-def curve_charts(curves: Sequence[Curve], *, width: int = 560) -> list[CurveChart]:
-    """Loss first: it is what people look for."""
+def curve_charts(curves: Sequence[Curve]) -> list[CurveChart]:
+    """Loss first: it is what people look for. A single chart has the width of the page."""
+    width = 1120 if len(curves) == 1 else 560
     ordered = sorted(curves, key=lambda curve: ("loss" not in curve.name, curve.asset, curve.name))
     return [
         CurveChart(

@@ -12,9 +12,7 @@ from tenfold.queries.graph import FactoryGraph
 from tenfold.queries.lineage import Lineage
 
 
-def factory_drawing(
-    graph: FactoryGraph, prefix: str | None, selected: str | None = None
-) -> Markup:
+def factory_drawing(graph: FactoryGraph, prefix: str | None, selected: str | None = None) -> Markup:
     """Without a prefix (in a report) nothing is linked."""
     nodes = [
         DagNode(

@@ -26,7 +26,7 @@ def load(queries: Queries, prefix: str, params: Mapping[str, str]) -> dict[str, 
             bucket_s=today.bucket_s,
             label="requests by tier over the last 24 hours",
             y_unit=f"requests / {int(today.bucket_s // 60)} min",
-            width=720,
+            width=560,
             height=220,
         ),
     }
@@ -37,5 +37,5 @@ VIEW = View(
     section="overview",
     path="/",
     load=load,
-    regions=("tiles", "factory", "traffic", "runs", "release"),
+    regions=("tiles", "factory", "traffic", "runs", "checks", "shell"),
 )

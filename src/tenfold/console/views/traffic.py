@@ -19,7 +19,7 @@ def load(queries: Queries, prefix: str, params: Mapping[str, str]) -> dict[str, 
     if window not in WINDOWS_S:
         window = DEFAULT
     source = params.get("source") or None
-    found = queries.traffic(queries.now_s() - WINDOWS_S[window], source=source)
+    found = queries.traffic(queries.now_s() - WINDOWS_S[window], source=source, num_recent=30)
     return {
         "traffic": found,
         "window": window,

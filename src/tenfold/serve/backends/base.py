@@ -91,6 +91,10 @@ class PromptTooLong(InputError):
         )
 
 
+class Unreachable(BackendError):
+    """A backend in another place does not answer now; it may later."""
+
+
 class BackendRefusal(BackendError):
     """A backend answered, but with an error of its own: full, out of order, or not willing.
 

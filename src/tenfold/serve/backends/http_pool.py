@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from tenfold.errors import BackendError, ConfigError
+from tenfold.serve.backends.base import Unreachable
 
 HIGH_WATER_BYTES = 256 * 1024
 MAX_HEADER_BYTES = 64 * 1024
@@ -40,7 +41,7 @@ class PoolConfig:
                 raise ConfigError(f"{name} must be above 0", seen=getattr(self, name))
 
 
-class ClosedEarly(BackendError):
+class ClosedEarly(Unreachable):
     """A kept connection was closed by the other side before a byte of the answer came."""
 
 
@@ -112,7 +113,7 @@ class Pool:
             async with asyncio.timeout(self._config.read_timeout_s):
                 return await waiting
         except TimeoutError:
-            raise BackendError(
+            raise Unreachable(
                 f"the server was silent for {self._config.read_timeout_s:g} s", where=self.where
             ) from None
 
@@ -133,12 +134,12 @@ class Pool:
                     lambda: _Connection(self.where), self._host, self._port, ssl=self._tls
                 )
         except TimeoutError:
-            raise BackendError(
+            raise Unreachable(
                 f"no connection within {self._config.connect_timeout_s:g} s", where=self.where
             ) from None
         except OSError as error:  # ssl errors are OSErrors too
             reason = getattr(error, "reason", None) or error.strerror or str(error)
-            raise BackendError(f"cannot connect: {reason}", where=self.where) from None
+            raise Unreachable(f"cannot connect: {reason}", where=self.where) from None
         return made
 
     def _done(self, connection: _Connection) -> None:
