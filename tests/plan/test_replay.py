@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -94,6 +95,15 @@ def test_a_trace_can_be_replayed_against_any_endpoint(upstream):
     assert result.joules == pytest.approx(24.0 + result.summary.wall_s, abs=0.2)
     with pytest.raises(UsageError, match="no requests"):
         replay_trace(url, "sk-x", [], model="m")
+
+
+def test_a_notebook_with_a_loop_of_its_own_can_replay(upstream):
+    _, url = upstream
+
+    async def cell():
+        return replay_trace(url, "k", [TraceRequest(0.0, "x")], model="m", concurrency=1)
+
+    assert asyncio.run(cell()).summary.errors == 0
 
 
 def test_an_endpoint_without_accounts_has_none_rather_than_zero(upstream, monkeypatch):

@@ -190,8 +190,10 @@ def describe(
     spans = [span for finding in findings for span in finding.pii]
     detector = sum(found_planted.values()) / len(found_planted)
     extractable = [hit for hit, f in zip(verbatim, findings, strict=True) if f.kind == "train"]
+    leaky = sum(bool(finding.pii) or hit for finding, hit in zip(findings, verbatim, strict=True))
     metrics = {
         "samples": (float(num), "samples"),
+        "found": (float(leaky), "samples with personal data or verbatim training text"),
         "pii_per_1000": (1000 * len(spans) / num, "items per 1000 samples"),
         "pii_per_1000_corrected": (
             1000 * len(spans) / num / max(detector, 1e-9),
