@@ -355,6 +355,8 @@ def _wrong_method(scope: Scope, allowed: bytes) -> Refusal:
 
 def _loggable(text: str) -> str:
     """What a client named, short enough and printable enough for a log, a header and a database."""
+    if len(text) <= 200 and text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "?" for c in text[:200])
 
 
