@@ -25,7 +25,7 @@ from starlette.routing import Mount, Route
 
 from tenfold.console.guard import LOOPBACK_HOSTS, Guard, Receive, Scope, Send
 from tenfold.console.live import Live
-from tenfold.console.pages import STATIC_TYPES, environment, static_files
+from tenfold.console.pages import STATIC_TYPES, environment, static_files, url
 from tenfold.console.views import NAVIGATION, VIEWS, View
 from tenfold.errors import TenfoldError, UnknownName
 from tenfold.queries import Queries
@@ -92,7 +92,7 @@ class Pages:
                 self._queries.cursor()
             )  # before reading: what comes meanwhile is sent, not lost
             context = view.load(self._queries, self._prefix, params)
-            live_url = self._env.globals["url"]("live", view.name, **params, after=cursor)
+            live_url = url(self._prefix, "live", view.name, **{**params, "after": cursor})
             html = self._env.get_template(f"{view.name}.html").render(
                 **self._frame(view.section), **context, live_url=live_url, regions=view.regions
             )

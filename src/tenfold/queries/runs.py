@@ -5,6 +5,7 @@ Knows the ledger's records; where a chart puts its pixels is the console's busin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tenfold.core.facts import Event, Metric, Run, RunStep, Usage, Verdict
@@ -140,7 +141,7 @@ def run_detail(past: Past, run: Run, now_s: float, *, max_events: int) -> RunDet
         end = step.finished_at_s or (now_s if step.status == "running" else None)
         wall_s = max(0.0, end - step.started_at_s) if step.started_at_s and end else 0.0
         if result is not None and result.run_id == run.id:
-            environment = dict(result.environment)
+            environment = _flat(result.environment)
         views.append(
             StepView(
                 asset=step.asset,
@@ -200,6 +201,14 @@ def curves(past: Past, run_id: str | None, keys: list[str]) -> list[Curve]:
         )
         for (asset, name), points in series.items()
     ]
+
+
+def _flat(environment: Mapping[str, object]) -> dict[str, object]:
+    """Packages beside the machine's own facts, one name each."""
+    found: dict[str, object] = {}
+    for name, value in environment.items():
+        found.update(value if isinstance(value, Mapping) else {name: value})
+    return found
 
 
 def _usage(past: Past, run: Run, step: RunStep) -> Usage | None:
