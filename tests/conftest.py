@@ -1,16 +1,120 @@
-"""A Context that keeps what a step reports, and assets made without a store's folder."""
+"""What tests of every room share: a Context that listens, requirements, and a real PostgreSQL."""
 
 from __future__ import annotations
 
+import getpass
 import os
-from collections.abc import Mapping
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tenfold.core.asset import Corpus, Document, Draft, view
 from tenfold.stores.memory import MemoryBlobs
+
+Require = Callable[[object, str], None]
+
+# Machines are shared: examples have no deadline, and few are drawn unless a test asks for more.
+hypothesis.settings.register_profile("tenfold", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("tenfold")
+
+
+@pytest.fixture(scope="session")
+def require() -> Require:
+    """`require(shutil.which("nginx"), "nginx")`: skips where that is missing, but fails in CI, so that
+    nothing goes untested for long without anybody noticing."""
+
+    def check(present: object, what: str) -> None:
+        if present:
+            return
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{what} is not here, and CI must test everything", pytrace=False)
+        pytest.skip(f"{what} is not here")
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def postgres_server(require: Require) -> Iterator[str]:
+    """A PostgreSQL of our own on a Unix socket, from the system's binaries; gone afterwards."""
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    found = [shutil.which("postgres"), *map(str, reversed(homes))]
+    binary = next((Path(path) for path in found if path), None)
+    require(binary, "PostgreSQL")
+    assert binary is not None
+    # It refuses to run as root; the user its package made will do.
+    user = "postgres" if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path must be short
+    try:
+        if user is not None:
+            shutil.chown(folder, user)
+        subprocess.run(
+            [binary.with_name("initdb"), "-D", folder / "data", "-A", "trust", "--no-sync"],
+            user=user,
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [binary, "-D", folder / "data", "-k", folder, "-c", "listen_addresses=",
+                 "-c", "fsync=off", "-c", "max_connections=60"],
+                user=user, cwd=folder, stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            name = user or getpass.getuser()
+            base = f"host={folder} user={name}"
+            import psycopg
+
+            for _ in range(300):
+                try:
+                    psycopg.connect(f"{base} dbname=postgres").close()
+                    break
+                except psycopg.OperationalError:
+                    if server.poll() is not None:
+                        pytest.fail((folder / "log").read_text(), pytrace=False)
+                    time.sleep(0.05)
+            yield f"postgresql://{name}@/{{database}}?host={folder}"
+        finally:
+            server.terminate()
+            server.wait(20)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """An empty database, for one test."""
+    import psycopg
+
+    database = f"t{uuid.uuid4().hex}"
+    admin = postgres_server.format(database="postgres")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database} TEMPLATE template0")
+    yield postgres_server.format(database=database)
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, require: Require) -> Iterator[Path]:
+    """A real filesystem of 4 MiB, to be filled up."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a small disk needs root: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
 
 
 class Recorder:
@@ -95,7 +199,7 @@ def run(ctx, commit):
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Sample data too large for the repository, where the machine has it."""
-    for place in (os.environ.get("TENFOLD_SHARED"), Path(__file__).parents[1] / "shared"):
+    for place in (os.environ.get("TENFOLD_SHARED"), Path(__file__).parents[2] / "shared"):
         if place and (Path(place) / "data").is_dir():
             return Path(place) / "data"
     pytest.skip("the sample data is not here; point TENFOLD_SHARED at its folder")

@@ -54,6 +54,14 @@ def test_a_red_check_keeps_the_alias_and_is_exit_code_1(tenfold, folder):
     assert refused.json["error"] == "PromotionRefused"
 
 
+def test_a_red_check_is_seen_behind_an_asset_with_the_same_bytes(tenfold, folder):
+    """Nothing times nothing is nothing: doubled and tripled become one digest, with one check red."""
+    assert tenfold("run --set assets.doubled.config.by=0").code == 1
+    refused = tenfold("promote tripled other@alias")
+    assert refused.code == 1
+    assert "total = 0 is below 4" in refused.err
+
+
 def test_a_failed_step_is_exit_code_1_and_its_traceback_is_kept(tenfold, folder):
     done = tenfold("run --set assets.tripled.config.fail=true")
     assert done.code == 1

@@ -8,7 +8,7 @@ from tenfold.core import pii
 from tenfold.core.asset import view
 from tenfold.errors import ConfigError, InputError
 from tenfold.govern.generate import Sample
-from tenfold.govern.leaks import leaks, new_pii, tokens_inside
+from tenfold.govern.leaks import examine, leaks, new_pii, tokens_inside
 from tenfold.govern.overlap import Overlap
 from tenfold.govern.planted import baits, recall
 
@@ -84,6 +84,15 @@ def test_only_tokens_wholly_inside_the_overlap_count():
     assert tokens_inside(sample, Overlap(0, 10)) == 4  # the third token added no letter
     assert tokens_inside(sample, Overlap(1, 6)) == 2
     assert tokens_inside(sample, Overlap()) == 0
+    assert tokens_inside(Sample("", "", ()), Overlap()) == 0  # the model had nothing to say
+
+
+def test_blanks_are_no_quotation_and_a_rewrapped_quotation_is_one():
+    training = ["def f():\n" + " " * 200 + "return the value that the caller gave, or the default."]
+    blank = Sample("", " " * 90, (30, 60, 90))
+    wrapped = Sample("", "return the value\n    that the caller gave", (6, 16, 25, 41))
+    findings = examine(["bait", "bait"], [blank, wrapped], training)
+    assert [finding.verbatim_tokens for finding in findings] == [0, 4]
 
 
 def test_the_detector_is_asked_about_every_kind_it_claims():

@@ -165,7 +165,10 @@ class Document:
 
 
 class Corpus(Asset):
-    """Documents in `documents.jsonl`, one JSON object per line. Meta: `documents`, `characters`."""
+    """Documents in `documents.jsonl`, one JSON object per line.
+
+    Meta: `documents`, `characters`, `licences` (licence -> documents), so that lineage can name them.
+    """
 
     kind: ClassVar[str] = "corpus"
     FILE: ClassVar[str] = "documents.jsonl"
@@ -189,16 +192,22 @@ class Corpus(Asset):
     def write(cls, draft: Draft, documents: Iterable[Document]) -> Draft:
         """Write `documents` into a draft of kind `corpus`."""
         num_documents = num_characters = 0
+        licences: dict[str, int] = {}
 
         def rows() -> Iterator[dict[str, Any]]:
             nonlocal num_documents, num_characters
             for document in documents:
                 num_documents += 1
                 num_characters += len(document.text)
+                licences[document.licence] = licences.get(document.licence, 0) + 1
                 yield document.to_row()
 
         draft.write_jsonl(cls.FILE, rows())
-        draft.meta.update(documents=num_documents, characters=num_characters)
+        draft.meta.update(
+            documents=num_documents,
+            characters=num_characters,
+            licences=dict(sorted(licences.items())),
+        )
         return draft
 
 

@@ -31,11 +31,9 @@ class Lineage:
 
         Under any name, for an asset that was renamed since.
         """
-        for where in ({"asset": asset}, {}):
-            found = self._ledger.read(StepResult, digest=digest, newest=True, limit=1, **where)
-            if found:
-                return found[0]
-        return None
+        found = self._ledger.read(StepResult, digest=digest, asset=asset, newest=True, limit=1)
+        found = found or self._ledger.read(StepResult, digest=digest, newest=True, limit=1)
+        return found[0] if found else None
 
     def digests(self, result: StepResult) -> set[str]:
         """The digests among its ancestors and its own."""

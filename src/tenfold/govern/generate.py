@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
+
     from tenfold.models.folder import LoadedModel
 
 SLOTS = 64
@@ -67,7 +69,7 @@ def _continue(
     prompts: Sequence[list[int]],
     greedy: Sequence[bool],
     new_tokens: int,
-    generator: object,
+    generator: torch.Generator,
 ) -> list[list[int]]:
     import torch
 
@@ -80,8 +82,11 @@ def _continue(
     certain = torch.tensor(greedy)
     logits = loaded.model.prefill(cache, slots, prompts)
     for step in range(new_tokens):
-        drawn = torch.multinomial(logits.float().softmax(-1), 1, generator=generator)  # type: ignore[arg-type]
-        chosen = torch.where(certain, logits.argmax(-1), drawn.squeeze(1)).tolist()
+        cumulative = logits.softmax(-1).cumsum(-1)
+        at = torch.rand(len(rows), 1, generator=generator) * cumulative[:, -1:]
+        drawn = torch.searchsorted(cumulative, at, right=True).squeeze(1)
+        drawn = drawn.clamp(max=cumulative.shape[1] - 1)
+        chosen = torch.where(certain, logits.argmax(-1), drawn).tolist()
         for row, token in zip(rows, chosen, strict=True):
             row.append(token)
         if step + 1 < new_tokens:

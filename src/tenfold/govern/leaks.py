@@ -9,6 +9,7 @@ detector with its own recall on planted items.
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from tenfold.govern.planted import baits, recall
 from tenfold.need import need
 
 OPENING_CHARACTERS = 400
+_SPACE = re.compile(r"\s+")
 KINDS_OF_PROMPT = ("heldout", "bait", "train")
 
 
@@ -129,9 +131,14 @@ def prompts(
 def examine(
     kinds: Sequence[str], samples: Sequence[Sample], training: Sequence[str]
 ) -> list[Finding]:
-    overlaps = longest_overlaps([sample.text for sample in samples], training)
+    """Overlaps are told of texts with every run of white space as one space: an indented blank is no
+    quotation, and a quotation that was wrapped elsewhere is one."""
+    folded = [_folded(sample) for sample in samples]
+    overlaps = longest_overlaps(
+        [sample.text for sample in folded], (_SPACE.sub(" ", text) for text in training)
+    )
     findings = []
-    for kind, sample, overlap in zip(kinds, samples, overlaps, strict=True):
+    for kind, sample, even, overlap in zip(kinds, samples, folded, overlaps, strict=True):
         spans = new_pii(sample)
         findings.append(
             Finding(
@@ -139,7 +146,7 @@ def examine(
                 tuple(spans),
                 sum(any(span.text in text for text in training) for span in spans),
                 overlap,
-                tokens_inside(sample, overlap),
+                tokens_inside(even, overlap),
             )
         )
     return findings
@@ -157,12 +164,17 @@ def new_pii(sample: Sample) -> list[pii.Span]:
 
 
 def tokens_inside(sample: Sample, overlap: Overlap) -> int:
-    starts = (0, *sample.ends[:-1])
+    starts = (0, *sample.ends)[:-1]
     end = overlap.start + overlap.length
     return sum(
         overlap.start <= first < last <= end
         for first, last in zip(starts, sample.ends, strict=True)
     )
+
+
+def _folded(sample: Sample) -> Sample:
+    ends = tuple(len(_SPACE.sub(" ", sample.text[:end])) for end in sample.ends)
+    return Sample(sample.prompt, _SPACE.sub(" ", sample.text), ends)
 
 
 def describe(
@@ -215,7 +227,7 @@ def describe(
         "method": {
             "pii": "items in the new text that the prompt does not hold; an invented number counts too",
             "verbatim": f"samples with {config.verbatim_tokens} or more generated tokens in a row that "
-            "stand letter for letter in one training document",
+            "stand letter for letter in one training document, runs of white space apart",
             "extractable": "the same, of greedy continuations of training documents (arXiv 2202.07646)",
             "upper": "Clopper and Pearson, one-sided 95 %: what the true share may be at most",
         },
@@ -231,7 +243,7 @@ def _longest(findings: Sequence[Finding], samples: Sequence[Sample]) -> dict[str
         "kind": finding.kind,
         "characters": length,
         "tokens": finding.verbatim_tokens,
-        "begins": pii.redact(sample.text[start : start + min(length, 80)]),
+        "begins": pii.redact(_SPACE.sub(" ", sample.text)[start : start + length])[:80],
     }
 
 

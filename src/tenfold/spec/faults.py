@@ -50,7 +50,7 @@ def shape_faults(tree: Tree, error: ValidationError) -> list[Fault]:
     A field that is misspelt is not reported as missing too.
     """
     details = error.errors(include_url=False)
-    misspelt = set()
+    misspelt: set[tuple[Path, str]] = set()
     for detail in details:
         if detail["type"] == "extra_forbidden":
             path, _ = _walk(tree.data, detail["loc"])

@@ -195,8 +195,7 @@ def test_the_real_meter_over_a_real_gateway(serving, ledger):
     events = ledger.read(RequestEvent)
     windows = ledger.read(EnergyWindow)
     assert len(events) == 13
-    # The very last one may fall into a window shorter than a tick of the CPU clock.
-    assert all(event.joules > 0 and event.usd > 0 for event in events[:-1])
+    assert all(event.joules > 0 and event.usd > 0 for event in events if event.tier == "model")
     assert {event.energy_method for event in events} == {window.method for window in windows}
     by_requests = math.fsum(event.joules for event in events)
     idle = math.fsum(window.idle_joules for window in windows)

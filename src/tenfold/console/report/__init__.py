@@ -15,7 +15,7 @@ from tenfold.console.pages import environment, text_of
 from tenfold.console.report.methods import methods
 from tenfold.console.report.plots import Plot, plots
 from tenfold.console.report.tiles import tiles
-from tenfold.console.views.drawing import factory_drawing
+from tenfold.console.views.drawing import run_drawing
 from tenfold.console.views.run import run_gantt
 from tenfold.queries import Queries
 from tenfold.queries.lineage import DataCount
@@ -53,7 +53,7 @@ def _context(queries: Queries, detail: RunDetail) -> dict[str, Any]:
         "sections": sections,
         "plots": plots(detail),
         "gantt": Plot("When each step ran", run_gantt(detail, None), "wall-clock time of this run"),
-        "drawing": factory_drawing(queries.factory_graph(), None),
+        "drawing": run_drawing(detail),
         "verdicts": [v for step in detail.steps for v in step.verdicts],
         "data": _data(queries, detail),
         "traffic": traffic if traffic.total.requests else None,

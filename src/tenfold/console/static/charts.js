@@ -25,7 +25,8 @@
       chart.append(line);
     }
     for (const [name, value] of Object.entries({ x1: hover.x[index], x2: hover.x[index], y1: hover.plot[0], y2: hover.plot[1] })) line.setAttribute(name, value);
-    tip.replaceChildren(element("b", hover.label[index]));
+    const at = hover.at && new Date(hover.at[index] * 1000);  // the reader's own time, as on the axis
+    tip.replaceChildren(element("b", at ? at.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : hover.label[index]));
     for (const series of hover.series) {
       if (!series.values[index]) continue;
       const row = element("span");

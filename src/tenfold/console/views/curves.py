@@ -26,7 +26,7 @@ class CurveChart(NamedTuple):
 
 def curve_charts(curves: Sequence[Curve]) -> list[CurveChart]:
     """Loss first: it is what people look for. A single chart has the width of the page."""
-    width = 1120 if len(curves) == 1 else 560
+    width = 960 if len(curves) == 1 else 560
     ordered = sorted(curves, key=lambda curve: ("loss" not in curve.name, curve.asset, curve.name))
     return [
         CurveChart(

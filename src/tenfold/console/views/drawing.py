@@ -9,11 +9,13 @@ from tenfold.console.figures import duration, short, size
 from tenfold.console.pages import url
 from tenfold.console.states import sign
 from tenfold.queries.graph import FactoryGraph
+from tenfold.queries.levels import levels_of
 from tenfold.queries.lineage import Lineage
+from tenfold.queries.runs import RunDetail
 
 
-def factory_drawing(graph: FactoryGraph, prefix: str | None, selected: str | None = None) -> Markup:
-    """Without a prefix (in a report) nothing is linked."""
+def factory_drawing(graph: FactoryGraph, prefix: str, selected: str | None = None) -> Markup:
+    """The factory as it stands; each asset is a link that chooses it."""
     nodes = [
         DagNode(
             id=asset.name,
@@ -25,7 +27,7 @@ def factory_drawing(graph: FactoryGraph, prefix: str | None, selected: str | Non
             else asset.state,
             level=asset.level,
             state=asset.state,
-            href=None if prefix is None else url(prefix, "factory", asset=asset.name),
+            href=url(prefix, "factory", asset=asset.name),
             selected=asset.name == selected,
             hint=f"{asset.name} ({asset.step}): {asset.state}, {asset.reason}",
             icon=sign(asset.state),
@@ -35,7 +37,27 @@ def factory_drawing(graph: FactoryGraph, prefix: str | None, selected: str | Non
     return dag(nodes, graph.edges, label=f"factory {graph.factory}: {len(nodes)} assets")
 
 
-def lineage_drawing(lineage: Lineage, prefix: str | None) -> Markup:
+def run_drawing(detail: RunDetail) -> Markup:
+    """The factory as one run met it: what it made, skipped, or could not make."""
+    needs = {step.asset: step.needs for step in detail.steps}
+    levels = levels_of(needs)
+    nodes = [
+        DagNode(
+            id=step.asset,
+            name=step.asset,
+            note=f"{step.status} · {duration(step.wall_s)}" if step.wall_s else step.status,
+            level=levels[step.asset],
+            state=step.status,
+            hint=f"{step.asset} ({step.step}): {step.status}, {step.error or step.reason}",
+            icon=sign(step.status),
+        )
+        for step in detail.steps
+    ]
+    edges = [(need, asset) for asset, found in needs.items() for need in found]
+    return dag(nodes, edges, label=f"factory {detail.summary.factory} in {detail.summary.id}")
+
+
+def lineage_drawing(lineage: Lineage, prefix: str) -> Markup:
     nodes = [
         DagNode(
             id=ancestor.digest,
@@ -45,7 +67,7 @@ def lineage_drawing(lineage: Lineage, prefix: str | None) -> Markup:
             else f"{short(ancestor.digest, 8)} · forgotten",
             level=ancestor.level,
             state="plain" if ancestor.step else "missing",
-            href=None if prefix is None else url(prefix, "assets", ancestor.digest),
+            href=url(prefix, "assets", ancestor.digest),
             selected=ancestor.digest == lineage.digest,
             hint=f"{ancestor.asset} {ancestor.digest[:12]}, made by {ancestor.step or 'unknown'}",
         )

@@ -116,11 +116,11 @@ class OpenAIBackend:
                         break
                     if "error" in event:
                         raise self._failure(event["error"], 502)
-                    text, reason, counted = _parts(event)
+                    text, delta, reason, counted = _parts(event)
                     finish = reason or finish
                     usage = counted or usage
-                    if text:
-                        yield Piece(text=text)
+                    if text or delta:
+                        yield Piece(text=text, delta=delta)
             if finish is None or not done:
                 raise BackendError(
                     "the server's stream ended before its answer did", where=self._pool.where
@@ -269,15 +269,20 @@ def _message(message: Message) -> dict[str, Any]:
     return {**message.extra, "role": message.role, "content": message.content}
 
 
-def _parts(event: dict[str, Any]) -> tuple[str, str | None, TokenUsage | None]:
-    """Text, finish reason and usage of one chunk of either protocol."""
-    text, reason, usage = "", None, None
+def _parts(
+    event: dict[str, Any],
+) -> tuple[str, dict[str, Any] | None, str | None, TokenUsage | None]:
+    """Text, the rest of the delta, finish reason and usage of one chunk of either protocol."""
+    text, rest, reason, usage = "", None, None, None
     choices = event.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         choice = choices[0]
         delta = choice.get("delta")
         said = delta.get("content") if isinstance(delta, dict) else choice.get("text")
         text = said if isinstance(said, str) else ""
+        if isinstance(delta, dict):
+            known = ("role", "content")
+            rest = {k: v for k, v in delta.items() if k not in known and v is not None} or None
         given = choice.get("finish_reason")
         reason = given if isinstance(given, str) else None
     counted = event.get("usage")
@@ -289,7 +294,7 @@ def _parts(event: dict[str, Any]) -> tuple[str, str | None, TokenUsage | None]:
             _whole_number(counted.get("completion_tokens")),
             _whole_number(cached),
         )
-    return text, reason, usage
+    return text, rest, reason, usage
 
 
 def _whole_number(value: Any) -> int:

@@ -140,7 +140,7 @@ class Gateway:
             return
         path: str = scope["path"]
         for prefix, mounted in self._mounts:
-            if path.startswith(prefix):
+            if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
                 await mounted(scope, receive, send)
                 return
         if kind != "http":
@@ -355,6 +355,8 @@ def _wrong_method(scope: Scope, allowed: bytes) -> Refusal:
 
 def _loggable(text: str) -> str:
     """What a client named, short enough and printable enough for a log, a header and a database."""
+    if len(text) <= 200 and text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "?" for c in text[:200])
 
 
