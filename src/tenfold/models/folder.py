@@ -41,7 +41,8 @@ def save_model(
     from tenfold.models.names import to_transformers
 
     state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
-    _write(draft, to_transformers(state, config), config.to_dict())
+    write_weights(draft, to_transformers(state, config))
+    draft.write_json("config.json", config.to_dict())
     return _complete(draft, config, tokenizer, {**meta, "dtype": "float32"})
 
 
@@ -64,17 +65,17 @@ def save_int8(draft: Draft, model: Asset, **meta: Any) -> Draft:
         )
     tensors = read_weights(folder)
     from_transformers(tensors, config, str(folder / WEIGHTS))  # refuses what is not all there
+    write_weights(draft, int8.quantise(tensors))
     settings = {**config.to_dict(), "quantization_config": dict(int8.QUANTIZATION)}
-    _write(draft, int8.quantise(tensors), settings)
+    draft.write_json("config.json", settings)
     return _complete(draft, config, model, {**model.meta, **meta, "dtype": "int8"})
 
 
-def _write(draft: Draft, tensors: dict[str, Any], settings: dict[str, Any]) -> None:
+def write_weights(draft: Draft, tensors: dict[str, Any]) -> None:
     """One safetensors file, tensors in the library's own order; `format` is what transformers asks for."""
     from safetensors.torch import save
 
     draft.write_bytes(WEIGHTS, save(tensors, metadata={"format": "pt"}))
-    draft.write_json("config.json", settings)
 
 
 def _complete(draft: Draft, config: LlamaConfig, tokenizer: Asset, meta: dict[str, Any]) -> Draft:
