@@ -75,7 +75,7 @@ def test_a_training_run_draws_itself_without_reload(site, browse):
     page.goto(f"{site.url}/runs/r-live")
     page.wait_for_selector('#live[data-state="live"]')
     page.evaluate("window.stayed = true")
-    before = page.locator(".region-curves .line").last.get_attribute("d")
+    before = page.locator(".region-curves .line").first.get_attribute("d")
     site.ledger.append(
         [
             Metric(key="k-live", run_id="r-live", asset="base", name="loss", value=2.345,
@@ -88,7 +88,7 @@ def test_a_training_run_draws_itself_without_reload(site, browse):
     )
     page.locator(".log li", has_text="half-way <b>there</b>").wait_for()
     page.locator(".region-curves", has_text="2.345").wait_for()
-    assert page.locator(".region-curves .line").last.get_attribute("d") != before
+    assert page.locator(".region-curves .line").first.get_attribute("d") != before
     step = site.ledger.read(RunStep, run_id="r-live", asset="base")[0]
     site.ledger.put(replace(step, done=0.87))
     page.locator(".region-steps", has_text="87 %").wait_for()
