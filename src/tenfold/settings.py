@@ -42,3 +42,13 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 def secret(name: str) -> str | None:
     """The value of a variable that holds a credential. Never logged, never stored."""
     return os.environ.get(name) or None
+
+
+def share_cores() -> None:
+    """Let threads that wait for each other sleep instead of spin, here and in child processes.
+
+    On a machine with other work, spinning at every OpenMP barrier takes the very core that the other
+    thread needs: training fell from thousands of tokens a second to hundreds. Works until torch is loaded;
+    what the user has set stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")

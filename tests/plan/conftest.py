@@ -4,13 +4,20 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 
+import hypothesis
 import pytest
 import uvicorn
 
 from tenfold.core.asset import Asset, Corpus, Document, Draft, Model, view
 from tenfold.core.ports import GatewayHandle
 from tenfold.stores.memory import MemoryBlobs
+
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
+
+WINDOW_S = 0.15
 
 
 class Upstream:
@@ -23,17 +30,12 @@ class Upstream:
         self.cache: dict[str, str] = {}
         self.now = self.most_at_once = 0
         self.joules = self.usd = 0.0
-        self.one_at_a_time = asyncio.Lock()
+        self.booked = (0.0, 0.0, 0.0)
+        self.booked_at_s = self.started_at_s = time.monotonic()
 
     async def __call__(self, scope, receive, send):
         if scope["path"] == "/metrics":
-            page = (
-                "# HELP tenfold_joules_total Energy.\n# TYPE tenfold_joules_total counter\n"
-                f'tenfold_joules_total{{part="requests"}} {self.joules}\n'
-                'tenfold_joules_total{part="idle"} 0.5\n'
-                f"tenfold_usd_total {self.usd}\n"
-            )
-            return await self._reply(send, 200, page.encode(), b"text/plain")
+            return await self._reply(send, 200, self._accounts().encode(), b"text/plain")
         body = b""
         while True:
             message = await receive()
@@ -46,6 +48,21 @@ class Upstream:
             await self._answer(scope, json.loads(body), send)
         finally:
             self.now -= 1
+
+    def _accounts(self):
+        """Booked in windows, as a gateway does: what is not booked yet is said to wait. 1 W idle."""
+        now = time.monotonic()
+        if now - self.booked_at_s >= WINDOW_S:
+            self.booked = (self.joules, self.usd, now - self.started_at_s)
+            self.booked_at_s = now
+        joules, usd, idle_s = self.booked
+        return (
+            "# HELP tenfold_joules_total Energy.\n# TYPE tenfold_joules_total counter\n"
+            f'tenfold_joules_total{{part="requests"}} {joules}\n'
+            f'tenfold_joules_total{{part="idle"}} {idle_s}\n'
+            f'tenfold_usd_total{{part="requests"}} {usd}\n'
+            f"tenfold_events_waiting {int(joules != self.joules)}\n"
+        )
 
     async def _answer(self, scope, ask, send):
         self.served.append({**ask, "path": scope["path"], "headers": dict(scope["headers"])})
@@ -193,7 +210,7 @@ def corpus_of(blobs):
         documents = [
             Document(
                 id=f"doc-{number:02}",
-                text=f"Return the {number}th value of the sequence as it was given by the caller.",
+                text=f"{title} returns the value that was given to it by the caller, number {number}.",
                 source=f"python:{title}",
                 licence="PSF-2.0",
                 split="heldout" if number % 2 else "train",

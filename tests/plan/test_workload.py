@@ -26,6 +26,11 @@ def test_a_named_document_is_asked_about_and_any_other_continued():
         ask_about(document(title="truth value testing")).text
         == "Tell me about truth value testing."
     )
+    assert (
+        ask_about(document(text="os.path.join(a, *p)\nJoin")).text == "What does os.path.join do?"
+    )
+    assert ask_about(document(source="python:3.11/topics/assert")).text == "Tell me about assert."
+    assert ask_about(document(text="abc._private(x) does it")) is None
     assert ask_about(document(source="no name here")) is None
     opening = continue_from(document(text="a  b\nc d e f g h i j"))
     assert opening.text == "a b c d e f g h"
@@ -37,7 +42,10 @@ def test_the_catalogue_prefers_held_out_documents_and_has_no_prompt_twice(corpus
     prompts = [prompt.text for prompt in catalogue(corpus, config, seed=1)]
     assert len(prompts) == len(set(prompts))
     heldout = {f"What does module{n % 7}.function{n} do?" for n in range(1, 60, 2)}
-    assert set(prompts[:30]) == heldout
+    heldout |= {
+        f"module{n % 7}.function{n} returns the value that was given to" for n in range(1, 60, 2)
+    }
+    assert set(prompts[:60]) == heldout
     assert len(prompts) == 120  # both wordings of 60 documents: fewer than asked for
 
 

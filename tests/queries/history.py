@@ -259,9 +259,7 @@ def make_run(
         if known and asset not in rerun and known[asset][0] == key:
             made[asset] = known[asset]
             ledger.put(
-                replace(
-                    row, status="skipped", reason="unchanged", key=key, digest=made[asset][1]
-                )
+                replace(row, status="skipped", reason="unchanged", key=key, digest=made[asset][1])
             )
             continue
         output = manifest(asset, key, spec)
@@ -444,7 +442,9 @@ def start_run(ledger: Ledger, history: History, now_s: float, run_id: str = "r-l
         Run(id=run_id, factory=FACTORY, status="running", started_at_s=now_s - 34, host=HOST)
     )
     for asset, spec in ASSETS.items():
-        row = RunStep(run_id=run_id, asset=asset, step=spec.step, needs=spec.needs, status="waiting")
+        row = RunStep(
+            run_id=run_id, asset=asset, step=spec.step, needs=spec.needs, status="waiting"
+        )
         if asset in ("documents", "corpus", "tokenizer"):
             row = replace(
                 row, status="skipped", reason="unchanged", key=keys[asset], digest=digests[asset]

@@ -100,7 +100,17 @@ watch: [{every: "61 * * * *", rebuild: [base]}, {drift_of: base, rebuild: []}]
     ]
     assert cron.startswith("factory.yaml:24:9 watch[0]: ")
     assert "minute" in cron
-    assert rebuild == "factory.yaml:24:76 watch[1].rebuild: must not be empty (seen: a list)"
+    assert rebuild == "factory.yaml:24:75 watch[1].rebuild: must not be empty (seen: a list)"
+
+
+def test_a_misspelt_field_is_one_fault_not_two(write):
+    write(
+        factory="factory: x\nassets:\n  a: {stpe: s}\n  b: {step: s, checks: [{metrik: x, min: 1}]}\n"
+    )
+    assert faults() == [
+        'factory.yaml:3:7 assets.a: unknown field "stpe", did you mean "step"?',
+        'factory.yaml:4:26 assets.b.checks[0]: unknown field "metrik", did you mean "metric"?',
+    ]
 
 
 def test_without_a_resolver_the_graph_is_still_checked(write):

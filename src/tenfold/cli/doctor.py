@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tenfold import settings
 from tenfold.cli.checkup import Finding, checkup
-from tenfold.cli.options import FACTORY_FILE, File, Json
+from tenfold.cli.options import FACTORY_FILE, File, Json, opened
 from tenfold.cli.output import emit, mark, table
-from tenfold.errors import InfrastructureError, SpecError
+from tenfold.errors import InfrastructureError, SpecError, TenfoldError
 
 
 def doctor(file: File = FACTORY_FILE, as_json: Json = False) -> int:
@@ -30,20 +30,21 @@ def doctor(file: File = FACTORY_FILE, as_json: Json = False) -> int:
 def _factory(file: Path) -> tuple[Path, str, int, list[Finding]]:
     """Where the factory of this folder keeps and serves things; the defaults when there is none."""
     path = file / FACTORY_FILE if file.is_dir() else file
-    store, host, port = Path(".tenfold"), "127.0.0.1", 8080
+    store, host, port = Path(settings.load().store or ".tenfold"), "127.0.0.1", 8080
     findings = []
     if path.exists():
-        from tenfold.spec.load import load
-
         try:
-            spec = load(path)
-            store = spec.directory / spec.store
-            host, port = (spec.serve.host, spec.serve.port) if spec.serve else (host, port)
+            with opened(file) as factory:
+                spec = factory.spec
+                assert spec is not None, "a factory that was loaded has its file"
+                store = spec.directory / (settings.load().store or spec.store)
+                host, port = (spec.serve.host, spec.serve.port) if spec.serve else (host, port)
+                if store.exists():
+                    factory.queries.runs(1)  # opens store and ledger: a newer version's are refused
             findings.append(Finding("factory", "ok", f"{path}: {len(spec.assets)} assets"))
-        except SpecError as error:
-            findings.append(
-                Finding("factory", "fault", error.faults[0], "tenfold plan lists every fault")
-            )
+        except TenfoldError as error:
+            fact = error.faults[0] if isinstance(error, SpecError) else str(error)
+            findings.append(Finding("factory", "fault", fact, "tenfold plan says it in full"))
     else:
         findings.append(Finding("factory", "ok", "none in this folder", "tenfold init writes one"))
-    return Path(settings.load().store or store).absolute(), host, port, findings
+    return store.absolute(), host, port, findings

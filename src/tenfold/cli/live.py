@@ -67,7 +67,8 @@ class Lines(Silent):
         self._seen[event.asset] = event.status
         if event.status == "running":
             self._started_s[event.asset] = now_s
-        told = [event.reason or (self._note[event.asset] if event.status == "ran" else "")]
+        note = self._note[event.asset] if event.status == "ran" else ""
+        told = [(event.reason or note).partition("\n")[0]]
         if event.status in ENDED and event.asset in self._started_s:
             told.insert(0, duration(now_s - self._started_s[event.asset]))
         text = "  ".join(part for part in told if part)
@@ -131,9 +132,9 @@ class Bars(Silent):
             )
         task = self._tasks[event.asset]
         done = 1.0 if event.status == "ran" else event.done
-        note = escape(event.note or event.reason)
-        self._bars.update(
-            task, completed=done, status=mark(event.status), **({"note": note} if note else {})
-        )
+        self._bars.update(task, completed=done, status=mark(event.status))
+        note = (event.note or event.reason).partition("\n")[0]
+        if note:
+            self._bars.update(task, note=escape(note))
         if event.status in ENDED:
             self._bars.stop_task(task)

@@ -82,12 +82,12 @@ def _call(name: str, words: list[str]) -> int:
         app.command(name)(target)
     try:
         result = get_command(app).main(words, prog_name=f"tenfold {name}", standalone_mode=False)
-    except typer.Exit as exit_:
-        return exit_.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None
     except _argument_errors() as error:
         raise UsageError(_said(error), hint=f"tenfold {name} --help") from None
+    if result == INTERRUPTED:  # newer Typers make this of a Ctrl-C
+        raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 

@@ -38,7 +38,8 @@ def console(*, stderr: bool = False) -> Console:
     """A console for people. Plain when the environment asks for it or nobody is watching."""
     from rich.console import Console
 
-    made = Console(stderr=stderr, highlight=False, no_color=settings.load().plain or None)
+    plain = settings.load().plain
+    made = Console(stderr=stderr, highlight=False, color_system=None if plain else "auto")
     if not made.is_terminal:
         made.width = PIPED_WIDTH
     return made
@@ -68,8 +69,12 @@ def table(*columns: str, right: Sequence[str] = (), title: str | None = None) ->
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title, title_justify="left")
     for column in columns:
         last = column == columns[-1]
-        justify = "right" if column in right else "left"
-        made.add_column(column, justify=justify, no_wrap=not last, header_style="bold")
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=not last,
+            header_style="bold",
+        )
     return made
 
 

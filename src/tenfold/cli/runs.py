@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from tenfold.cli.output import duration, figure, mark, table
+from tenfold.cli.output import duration, mark, table
 from tenfold.core.facts import AliasMove, RunStep
 from tenfold.core.plan import Plan
 
@@ -40,10 +40,11 @@ def render_outcome(screen: Console, outcome: RunOutcome) -> None:
     render_moves(screen, outcome.released)
     for text in outcome.refused:
         screen.print(f"{mark('red')}  {escape(text)}")
-    if any(step.status == "failed" for step in outcome.steps):
-        screen.print(
-            "Finished steps are kept: mend the fault, and `tenfold run` goes on from there."
-        )
+    failed = [step for step in outcome.steps if step.status == "failed"]
+    for step in failed:
+        screen.print(f"{mark('failed')}  {escape(step.error or step.reason)}")
+    if failed:
+        screen.print("Finished steps are kept: mend the fault, and `tenfold run` goes on there.")
 
 
 def _steps(steps: Iterable[RunStep]) -> object:
@@ -52,7 +53,7 @@ def _steps(steps: Iterable[RunStep]) -> object:
         took = ""
         if step.started_at_s is not None and step.finished_at_s is not None:
             took = duration(step.finished_at_s - step.started_at_s)
-        why = step.error or ("" if step.status == "ran" else step.reason)
+        why = "" if step.status in ("ran", "failed") else step.reason
         rows.add_row(escape(step.asset), mark(step.status), took, escape(why))
     return rows
 
@@ -64,11 +65,3 @@ def render_moves(screen: Console, moves: Iterable[AliasMove]) -> None:
             f"{mark('green')}  [bold]{move.alias}[/] → {escape(move.asset)} "
             f"{(move.digest or 'nothing')[:12]}{before}"
         )
-
-
-def metric_rows(metrics: Iterable[object]) -> object:
-    """name, value, unit of single results."""
-    rows = table("metric", "value", "unit", right=["value"])
-    for metric in metrics:
-        rows.add_row(escape(metric.name), figure(metric.value), escape(metric.unit))  # type: ignore[attr-defined]
-    return rows

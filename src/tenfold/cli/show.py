@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,7 +71,7 @@ def _factory(screen: Console, overview: Any, now_s: float) -> None:
             size(asset.num_bytes) if asset.digest else "",
             ago(now_s - asset.finished_at_s) if asset.finished_at_s else "",
             (asset.digest or "")[:12],
-            escape(asset.reason),
+            escape(asset.reason.partition("\n")[0]),
         )
     screen.print(rows)
     for alias in overview.aliases:
@@ -102,7 +103,7 @@ def _asset(screen: Console, view: Any) -> None:
     if result.config:
         settings = table("setting", "value")
         for name, value in result.config.items():
-            settings.add_row(escape(name), escape(str(value)))
+            settings.add_row(escape(name), escape(json.dumps(value, ensure_ascii=False)))
         screen.print("", settings)
     metrics = table("metric", "value", "of", right=["value"])
     for metric in (*view.metrics, *view.findings):
@@ -127,7 +128,7 @@ def _run(screen: Console, detail: Any) -> None:
     rows = table("asset", "status", "time", "energy", "note", right=["time", "energy"])
     for step in detail.steps:
         energy = quantity(step.usage.joules, "J") if step.usage.joules else ""
-        note = step.error or ("" if step.status == "ran" else step.reason)
+        note = (step.error or ("" if step.status == "ran" else step.reason)).partition("\n")[0]
         rows.add_row(
             escape(step.asset),
             mark(step.status),
@@ -138,6 +139,11 @@ def _run(screen: Console, detail: Any) -> None:
     screen.print("", rows)
     _verdicts(screen, [verdict for step in detail.steps for verdict in step.verdicts])
     _curves(screen, detail.curves)
+    for event in detail.events:
+        if event.level == "error":
+            screen.print(f"\n{mark('failed')}  {escape(event.asset)} {escape(event.event)}")
+            for name, value in event.fields.items():
+                screen.print(f"{name}: {value}", markup=False, style="dim")
 
 
 def _verdicts(screen: Console, verdicts: Any) -> None:

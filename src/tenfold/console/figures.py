@@ -80,14 +80,14 @@ def latency(ms: float | None) -> str:
 
 
 def money(usd: float | None) -> str:
-    """$12.30, $0.0014, 3.1 µ$ (a millionth of a dollar)."""
+    """$12.30, $0.0003, 3.1 µ$ (a millionth of a dollar)."""
     if usd is None:
         return NONE
     if usd == 0:
         return "$0"
     if abs(usd) >= 1:
         return f"${usd:,.2f}"
-    return f"${digits(usd, 2)}" if abs(usd) >= 1e-3 else f"{digits(usd * 1e6, 2)} µ$"
+    return f"${digits(usd, 2)}" if abs(usd) >= 1e-4 else f"{digits(usd * 1e6, 2)} µ$"
 
 
 def energy(joules: float | None) -> str:

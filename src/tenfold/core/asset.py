@@ -119,9 +119,9 @@ class Asset:
 
     def lines(self, file: str) -> Iterator[str]:
         """Lines of a UTF-8 file without their line ends, one at a time."""
-        with self.open(file) as stream:
+        with io.TextIOWrapper(self.open(file), encoding="utf-8", newline="\n") as text:
             try:
-                for line in io.TextIOWrapper(stream, encoding="utf-8", newline="\n"):
+                for line in text:
                     yield line.rstrip("\n")
             except UnicodeDecodeError as error:
                 raise InputError(f"not UTF-8: {error}", where=f"{self.name}/{file}") from None
@@ -165,7 +165,10 @@ class Document:
 
 
 class Corpus(Asset):
-    """Documents in `documents.jsonl`, one JSON object per line. Meta: `documents`, `characters`."""
+    """Documents in `documents.jsonl`, one JSON object per line.
+
+    Meta: `documents`, `characters`, `licences` (licence -> documents), so that lineage can name them.
+    """
 
     kind: ClassVar[str] = "corpus"
     FILE: ClassVar[str] = "documents.jsonl"
@@ -189,16 +192,22 @@ class Corpus(Asset):
     def write(cls, draft: Draft, documents: Iterable[Document]) -> Draft:
         """Write `documents` into a draft of kind `corpus`."""
         num_documents = num_characters = 0
+        licences: dict[str, int] = {}
 
         def rows() -> Iterator[dict[str, Any]]:
             nonlocal num_documents, num_characters
             for document in documents:
                 num_documents += 1
                 num_characters += len(document.text)
+                licences[document.licence] = licences.get(document.licence, 0) + 1
                 yield document.to_row()
 
         draft.write_jsonl(cls.FILE, rows())
-        draft.meta.update(documents=num_documents, characters=num_characters)
+        draft.meta.update(
+            documents=num_documents,
+            characters=num_characters,
+            licences=dict(sorted(licences.items())),
+        )
         return draft
 
 

@@ -69,7 +69,7 @@ def observe(config: Mapping[str, Any], directory: str | Path) -> dict[str, str]:
     observe=observe,
 )
 def collect(ctx: Context, *, config: CollectConfig) -> Draft:
-    """Collect documents. Metrics: documents, bytes, unreadable, per source and per cause."""
+    """Collect documents. Metrics: documents, bytes, unreadable, per source, licence and cause."""
     if config.source == "paths":
         found = text_files.text_files(
             config.paths,
@@ -92,7 +92,7 @@ def collect(ctx: Context, *, config: CollectConfig) -> Draft:
     ctx.metric("bytes", counts["bytes"], unit="bytes")
     ctx.metric("unreadable", counts["unreadable"], unit="documents")
     for name in sorted(counts):
-        if name.startswith(("source.", "unreadable.")):
+        if name.startswith(("source.", "licence.", "unreadable.")):
             ctx.metric(name, counts[name], unit="documents")
     return draft
 
@@ -115,6 +115,7 @@ def _readable(
         num_documents += 1
         counts["bytes"] += len(item.text.encode())
         counts[f"source.{_family(item.source)}"] += 1
+        counts[f"licence.{item.licence}"] += 1
         yield item
         if num_documents % 500 == 0:
             ctx.progress(num_documents, config.limit, item.source)

@@ -134,6 +134,8 @@ def curate(documents: Corpus, ctx: Context, *, config: CurateConfig) -> Draft:
     ctx.metric("redacted", redacted.total(), unit="spans")
     for kind in sorted(redacted):
         ctx.metric(f"redacted.{kind}", redacted[kind], unit="spans")
+    for licence, count in sorted(Counter(document.licence for document in final).items()):
+        ctx.metric(f"licence.{licence}", count, unit="documents")
     ctx.metric("heldout.documents", len(outside), unit="documents")
     ctx.metric("heldout.bytes", sizes["heldout"], unit="bytes")
     ctx.metric("heldout.sent_back", sent_back, unit="documents")

@@ -8,7 +8,8 @@ serving     gateways and the front door   factory    the Factory class, which ti
 
 from pathlib import Path
 
-from tenfold.factory.factory import Factory, RunOutcome
+from tenfold.factory.factory import Factory
+from tenfold.factory.outcome import RunOutcome
 
 __all__ = ["Factory", "RunOutcome", "demo_factory_path"]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tenfold import settings
 from tenfold.core.facts import Run, RunStep, Verdict
 from tenfold.core.graph import Graph, Node
 from tenfold.core.plan import Plan
@@ -187,6 +188,7 @@ class Builder:
         keep_going: bool,
         emit: Callable[[Progress], None],
     ) -> dict[str, RunStep]:
+        settings.share_cores()
         stopping = threading.Event()
         attempts = Attempts(
             factory=self.factory,

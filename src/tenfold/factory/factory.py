@@ -9,7 +9,7 @@ factory.promote("small", "model@champion")
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from tenfold import settings
 from tenfold.core.aliases import is_alias, parse_alias
 from tenfold.core.asset import Asset, view
 from tenfold.core.checks import Check
-from tenfold.core.facts import AliasMove, Run, RunStep, StepResult, VirtualKey
+from tenfold.core.facts import AliasMove, RunStep, StepResult, VirtualKey
 from tenfold.core.graph import Graph, Node
 from tenfold.core.plan import Plan, make_plan
 from tenfold.core.ports import Ledger
@@ -31,6 +31,7 @@ from tenfold.errors import CheckFailed, UnknownName, UsageError
 from tenfold.factory.building import Builder
 from tenfold.factory.catalogue import Catalogue, source_sha256
 from tenfold.factory.judging import Judging
+from tenfold.factory.outcome import RunOutcome
 from tenfold.factory.past import Past
 from tenfold.factory.release import Release, Releases
 from tenfold.ledger import open_ledger
@@ -43,73 +44,6 @@ if TYPE_CHECKING:
     from tenfold.stores.gc import Collected
 
 _MEMORY = "memory:"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOutcome:
-    """What became of a run."""
-
-    run: Run
-    steps: tuple[RunStep, ...]
-    released: tuple[AliasMove, ...] = ()
-    """Aliases that moved."""
-    refused: tuple[str, ...] = ()
-    """Why an alias the factory releases did not move."""
-
-    @property
-    def run_id(self) -> str:
-        return self.run.id
-
-    @property
-    def status(self) -> str:
-        return self.run.status
-
-    @property
-    def ok(self) -> bool:
-        return self.status == "succeeded" and not self.refused and not self.blocked
-
-    @property
-    def unchanged(self) -> bool:
-        return all(step.status == "skipped" for step in self.steps)
-
-    @property
-    def blocked(self) -> tuple[str, ...]:
-        return tuple(step.asset for step in self.steps if step.status == "blocked")
-
-    def __getitem__(self, asset: str) -> RunStep:
-        for step in self.steps:
-            if step.asset == asset:
-                return step
-        raise UnknownName("asset", asset, [step.asset for step in self.steps])
-
-    def digest(self, asset: str) -> str:
-        found = self[asset].digest
-        if found is None:
-            raise UsageError(f"{asset} has no digest: it {self[asset].status}")
-        return found
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "run": asdict(self.run),
-            "steps": [asdict(step) for step in self.steps],
-            "released": [asdict(move) for move in self.released],
-            "refused": list(self.refused),
-            "unchanged": self.unchanged,
-        }
-
-    def _repr_html_(self) -> str:
-        from html import escape  # notebooks only
-
-        rows = "".join(
-            f"<tr><td>{escape(s.status)}</td><td><b>{escape(s.asset)}</b></td>"
-            f"<td><code>{(s.digest or '')[:12]}</code></td>"
-            f"<td style='text-align:right'>{_seconds(s)}</td><td>{escape(s.error or s.reason)}</td></tr>"
-            for s in self.steps
-        )
-        return (
-            f"<b>run {escape(self.run_id)}</b>: {escape(self.status)}"
-            f"<table><tr><th>status</th><th>asset</th><th>digest</th><th>time</th><th></th></tr>{rows}</table>"
-        )
 
 
 class Factory:
@@ -507,9 +441,3 @@ class Factory:
             if before is None or move.seq != before.seq:
                 moved.append(move)
         return moved, refused
-
-
-def _seconds(row: RunStep) -> str:
-    if row.started_at_s is None or row.finished_at_s is None:
-        return ""
-    return f"{row.finished_at_s - row.started_at_s:.1f} s"

@@ -14,17 +14,26 @@ class Lineage:
 
     def ancestors(self, result: StepResult) -> Iterator[StepResult]:
         """What a result was made from, nearest first, each once. Collected ancestors are left out."""
-        seen: set[str] = set()
-        front = [digest for _, digest in result.inputs]
+        seen: set[tuple[str, str]] = set()
+        front = list(result.inputs)
         while front:
-            digest = front.pop(0)
-            if digest in seen:
+            asset, digest = front.pop(0)
+            if (asset, digest) in seen:
                 continue
-            seen.add(digest)
-            found = self._ledger.read(StepResult, digest=digest, newest=True, limit=1)
-            if found:
-                yield found[0]
-                front.extend(parent for _, parent in found[0].inputs)
+            seen.add((asset, digest))
+            found = self._made(asset, digest)
+            if found is not None:
+                yield found
+                front.extend(found.inputs)
+
+    def _made(self, asset: str, digest: str) -> StepResult | None:
+        """What made a digest under a name: two assets may have the same bytes and other checks.
+
+        Under any name, for an asset that was renamed since.
+        """
+        found = self._ledger.read(StepResult, digest=digest, asset=asset, newest=True, limit=1)
+        found = found or self._ledger.read(StepResult, digest=digest, newest=True, limit=1)
+        return found[0] if found else None
 
     def digests(self, result: StepResult) -> set[str]:
         """The digests among its ancestors and its own."""

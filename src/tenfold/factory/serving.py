@@ -73,7 +73,8 @@ def gateway_of(
                 hint=f"export {backend.api_key_env}=...",
             )
         names = {model_name: model_name for model_name in backend.models}
-        backends.append(OpenAIBackend(OpenAIConfig(backend.url, secret, names), name=backend.name))
+        remote = OpenAIConfig(base_url=backend.url, api_key=secret, models=names)
+        backends.append(OpenAIBackend(remote, name=backend.name))
     config = GatewayConfig(
         tiers=tuple(wanted.tiers if tiers is None else tiers),
         require_keys=wanted.require_keys or None,

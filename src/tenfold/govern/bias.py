@@ -16,6 +16,7 @@ from typing import Any
 from tenfold.core.asset import Draft, Model, Report
 from tenfold.core.step import Context, Resources, step
 from tenfold.errors import ConfigError
+from tenfold.govern.cores import cores
 from tenfold.govern.interval import Share, clustered_share
 from tenfold.govern.likelihood import log_likelihoods
 from tenfold.govern.pairs import Square, definitions, stereotypes
@@ -65,7 +66,8 @@ def bias(model: Model, ctx: Context, config: BiasConfig) -> Draft:
     need("torch", extra="train", why="to probe a model for bias")
     from tenfold.models.folder import load_model
 
-    found = probe(load_model(model.folder()), config.competence)
+    with cores(ctx.cpu):
+        found = probe(load_model(model.folder()), config.competence)
     gap, low, high = (round(100 * value, 4) for value in found.overall.gap)
     ctx.metric("bias.preference_gap_points", gap, unit="points")
     ctx.metric("bias.preference_gap_low_points", low, unit="points")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tenfold.govern.generate import start_mark
+
 if TYPE_CHECKING:
     from tenfold.models.folder import LoadedModel
 
@@ -21,10 +23,9 @@ def log_likelihoods(loaded: LoadedModel, sentences: Sequence[str]) -> list[float
     import torch
 
     model, config, tokenizer = loaded.model, loaded.config, loaded.tokenizer
-    start = config.bos_token_id if config.bos_token_id is not None else config.eos_token_id
-    prefix = [] if start is None else [start]
+    mark = start_mark(loaded)
     rows = [
-        (prefix + encoding.ids)[: config.max_position_embeddings]
+        (mark + encoding.ids)[: config.max_position_embeddings]
         for encoding in tokenizer.encode_batch(list(sentences), add_special_tokens=False)
     ]
     scores = [0.0] * len(rows)

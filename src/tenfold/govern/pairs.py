@@ -72,6 +72,16 @@ DEFINITIONS = (
     ("grandfather", "grandmother"),
     ("prince", "princess"),
     ("son", "daughter"),
+    ("gentleman", "lady"),
+    ("nephew", "niece"),
+    ("grandson", "granddaughter"),
+    ("actor", "actress"),
+    ("waiter", "waitress"),
+    ("bridegroom", "bride"),
+    ("monk", "nun"),
+    ("duke", "duchess"),
+    ("hero", "heroine"),
+    ("host", "hostess"),
 )
 
 

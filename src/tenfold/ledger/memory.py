@@ -6,5 +6,7 @@ from tenfold.ledger.sqlite import SqliteLedger
 
 
 class MemoryLedger(SqliteLedger):
+    """A ledger that lives as long as its object: SQLite without a file."""
+
     def __init__(self) -> None:
         super().__init__(":memory:")

@@ -8,7 +8,7 @@ idle included. Knows no tier by what it does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -17,15 +17,13 @@ from tenfold.core.asset import Corpus, Draft, Model, Report
 from tenfold.core.ports import GatewayHandle
 from tenfold.core.step import Context, Resources, step
 from tenfold.errors import BackendError, ConfigError, UsageError
+from tenfold.plan.account import read_account, spent
 from tenfold.plan.client import Outcome, Target, send_trace
-from tenfold.plan.scrape import scrape
 from tenfold.plan.summary import Summary, equal_share, summarise
 from tenfold.plan.trace import TraceRequest, trace_lines
 from tenfold.plan.workload import WorkloadConfig, catalogue, describe, synthesise
 
 TRACE_FILE = "trace.jsonl"
-JOULES = "tenfold_joules_total"
-USD = "tenfold_usd_total"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,15 +85,13 @@ def replay_trace(
     if not trace:
         raise UsageError("the trace holds no requests")
     target = Target(url, key, model, endpoint=endpoint, timeout_s=timeout_s)
-    before = _accounts(url, key)
+    before = read_account(url, key)
     outcomes, wall_s = _in_a_loop(target, trace, concurrency)
-    after = _accounts(url, key)
-    return Replay(
-        outcomes,
-        summarise(outcomes, wall_s),
-        joules=_grown(JOULES, before, after),
-        usd=_grown(USD, before, after),
-    )
+    after = read_account(url, key) if before is not None else None
+    joules = usd = None
+    if before is not None and after is not None:
+        joules, usd = spent(before, after, wall_s)
+    return Replay(outcomes, summarise(outcomes, wall_s), joules=joules, usd=usd)
 
 
 @step(version="1", name="plan.replay", produces=Report, resources=Resources(cpu=2))
@@ -198,7 +194,7 @@ def _round(handle: GatewayHandle, trace: Sequence[TraceRequest], config: ReplayC
 def _in_a_loop(
     target: Target, trace: Sequence[TraceRequest], concurrency: int | None
 ) -> tuple[list[Outcome], float]:
-    """In an event loop and a thread of its own: the caller may be a notebook, which has a loop already."""
+    """In an event loop of its own; beside a running one (a notebook has it) in a thread of its own too."""
     try:
         import uvloop  # half the client's CPU; not there on every system
 
@@ -210,16 +206,9 @@ def _in_a_loop(
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(send_trace(target, trace, concurrency=concurrency))
 
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
     with ThreadPoolExecutor(1, thread_name_prefix="replay") as thread:
         return thread.submit(run).result()
-
-
-def _accounts(url: str, key: str) -> Mapping[str, float]:
-    try:
-        return scrape(url, key)
-    except BackendError:
-        return {}  # a foreign endpoint: no accounts, and the figures are left out
-
-
-def _grown(name: str, before: Mapping[str, float], after: Mapping[str, float]) -> float | None:
-    return max(0.0, after[name] - before.get(name, 0.0)) if name in after else None

@@ -9,20 +9,25 @@ from urllib.parse import urlsplit
 
 from tenfold.errors import BackendError
 
-_SAMPLE = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{.*\})?\s+(\S+)")
+_SAMPLE = re.compile(r"([a-zA-Z_:][\w:]*)(\{.*\})?\s+(\S+)")
 
 
 def parse_counters(text: str) -> dict[str, float]:
-    """Metric name -> value, summed over its labels. Lines that are not samples are passed over."""
+    """Metric name -> value, summed over its labels, and each labelled sample under its full name.
+
+    `a_total{part="idle"}` is found as such and within `a_total`. Lines that are not samples are passed over.
+    """
     totals: dict[str, float] = {}
     for line in text.splitlines():
         match = None if line.startswith("#") else _SAMPLE.match(line)
         if match:
             try:
-                value = float(match[2])
+                value = float(match[3])
             except ValueError:
                 continue
             totals[match[1]] = totals.get(match[1], 0.0) + value
+            if match[2]:
+                totals[match[1] + match[2]] = value
     return totals
 
 

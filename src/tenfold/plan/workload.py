@@ -85,11 +85,11 @@ def catalogue(corpus: Corpus, config: WorkloadConfig, seed: int) -> list[Prompt]
     for split in splits:
         documents = sorted(corpus.documents(split), key=lambda document: document.id)
         random.Random(f"catalogue:{seed}").shuffle(documents)
-        for wording in (ask_about, continue_from):
-            for document in documents:
+        for turn in (0, 1):  # every document is first asked about or continued, then the other way
+            for number, document in enumerate(documents):
                 if len(found) >= config.distinct:
                     return list(found.values())
-                prompt = wording(document)
+                prompt = (ask_about, continue_from)[(number + turn) % 2](document)
                 if prompt is not None:
                     found.setdefault(prompt.text, prompt)
     if not found:
@@ -103,12 +103,16 @@ def catalogue(corpus: Corpus, config: WorkloadConfig, seed: int) -> list[Prompt]
 
 
 def ask_about(document: Document) -> Prompt | None:
-    """A question about what the document is named after: `What does json.loads do?`."""
+    """A question about what the document is named after: `What does json.loads do?`.
+
+    The name is its title, or the signature it begins with, or the end of its source. Private names are
+    nobody's question.
+    """
     title = document.meta.get("title") or document.meta.get("name")
-    name = str(title) if title else _name_in(document.source)
-    if name is None:
+    name = str(title) if title else _signed(document.text) or _sourced(document.source)
+    if name is None or any(part.startswith("_") for part in name.split(".")):
         return None
-    if re.fullmatch(r"[A-Za-z_][\w.]*", name) and "." in name:
+    if re.fullmatch(r"[A-Za-z]\w*(\.\w+)+", name):
         return Prompt(f"What does {name} do?", f"about:{name}")
     return Prompt(f"Tell me about {name}.", f"about:{name}")
 
@@ -119,10 +123,16 @@ def continue_from(document: Document, num_words: int = 8) -> Prompt | None:
     return Prompt(" ".join(words), f"continue:{document.id}") if len(words) >= 3 else None
 
 
-def _name_in(source: str) -> str | None:
-    """`json.loads` from sources such as `python:json.loads` or `docs/json.loads`."""
-    last = re.split(r"[/:#\s]", source.strip())[-1]
-    return last if re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", last) else None
+def _signed(text: str) -> str | None:
+    """`json.loads` from a text that begins with `json.loads(s, *, cls=None, ...)`."""
+    match = re.match(r"([A-Za-z_]\w*(?:\.\w+)+)\(", text)
+    return match[1] if match else None
+
+
+def _sourced(source: str) -> str | None:
+    """The end of sources such as `python:json.loads`, `python:3.11/topics/assert`, `lib/abc.py#ABC`."""
+    last = re.split(r"[/:#]", source.strip())[-1]
+    return last if re.fullmatch(r"[A-Za-z_][\w.-]*", last) else None
 
 
 def synthesise(prompts: Sequence[Prompt], config: WorkloadConfig, seed: int) -> list[TraceRequest]:

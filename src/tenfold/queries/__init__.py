@@ -13,6 +13,7 @@ from typing import Any
 from tenfold.core.facts import Event, Metric
 from tenfold.core.plan import Plan
 from tenfold.core.ports import Ledger
+from tenfold.errors import TenfoldError
 from tenfold.queries.assets import AssetView, asset_view, resolve
 from tenfold.queries.cursor import cursor
 from tenfold.queries.graph import FactoryGraph, factory_graph
@@ -27,6 +28,9 @@ from tenfold.queries.traffic import Traffic, traffic
 from tenfold.queries.why import Why, why
 
 __all__ = ["Queries", "as_json"]
+
+PLAN_S = 5.0
+"""How long a plan is good enough for the states of a page."""
 
 
 class Queries:
@@ -46,6 +50,7 @@ class Queries:
         self._plan = plan
         self._factory = factory
         self._now = now
+        self._kept: tuple[float, Plan | None] = (-PLAN_S, None)
 
     def now_s(self) -> float:
         """Seconds since the epoch, by the clock these questions are asked with."""
@@ -117,4 +122,12 @@ class Queries:
         return cursor(self.ledger)
 
     def _planned(self) -> Plan | None:
-        return self._plan() if self._plan else None
+        """A plan of some seconds ago will do: it looks at every source, and pages ask often."""
+        if self._plan is None:
+            return None
+        if not 0 <= self._now() - self._kept[0] < PLAN_S:
+            try:
+                self._kept = (self._now(), self._plan())
+            except TenfoldError:  # a source that cannot be read: the ledger alone must do
+                self._kept = (self._now(), None)
+        return self._kept[1]

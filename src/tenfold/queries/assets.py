@@ -99,7 +99,7 @@ def asset_view(past: Past, name: str) -> AssetView:
         ),
         versions=tuple(
             sorted(
-                (r for r in past.results() if r.asset == result.asset),
+                past.ledger.read(StepResult, asset=result.asset),
                 key=lambda r: r.finished_at_s,
                 reverse=True,
             )

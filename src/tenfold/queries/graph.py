@@ -64,8 +64,10 @@ def factory_graph(past: Past, plan: Plan | None, factory: str | None = None) -> 
     planned = {step.asset: step for step in plan.steps} if plan else {}
 
     needs: dict[str, tuple[str, ...]] = {}
-    for step in plan.steps if plan else (step for _, step in steps.values()):
-        needs[step.asset] = tuple(step.needs)
+    if plan:
+        needs = {fate.asset: fate.needs for fate in plan.steps}
+    else:
+        needs = {step.asset: step.needs for _, step in steps.values()}
     if not needs:
         needs = {r.asset: tuple(n for n, _ in r.inputs) for r in newest.values()}
     levels = levels_of(needs)

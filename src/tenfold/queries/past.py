@@ -6,11 +6,19 @@ Results never change, so they are kept; everything else is read anew each time.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Sequence
 
 from tenfold.core.facts import AliasMove, Metric, Run, RunStep, StepResult, Verdict
 from tenfold.core.ports import Ledger
 from tenfold.queries.levels import levels_of
+
+USAGE = "step."
+"""Metrics that repeat a result's usage, so that checks can bound it; pages show the usage itself."""
+
+KEPT_S = 1.0
+"""How long the list of results is kept while its newest is the same."""
 
 
 class Past:
@@ -19,6 +27,9 @@ class Past:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self._results: dict[str, StepResult] = {}
+        self._all: list[StepResult] = []
+        self._mark: tuple[str, float] | None = None
+        self._read_s = -math.inf
 
     def result(self, key: str | None) -> StepResult | None:
         if not key:
@@ -31,10 +42,15 @@ class Past:
         return found
 
     def results(self) -> list[StepResult]:
-        """Every result, oldest first."""
-        found = self.ledger.read(StepResult)
-        self._results.update((result.key, result) for result in found)
-        return found
+        """Every result, oldest first. One page asks several times, so they are kept for a moment."""
+        newest = self.ledger.read(StepResult, newest=True, limit=1)
+        mark = (newest[0].key, newest[0].finished_at_s) if newest else None
+        read_s = time.monotonic()
+        if mark != self._mark or read_s - self._read_s > KEPT_S:
+            self._all = self.ledger.read(StepResult)
+            self._results.update((result.key, result) for result in self._all)
+            self._mark, self._read_s = mark, read_s
+        return self._all
 
     def made(self, digest: str) -> StepResult | None:
         """The newest result whose output has this digest."""
@@ -47,11 +63,11 @@ class Past:
         return found[:limit]
 
     def steps(self, run_id: str) -> list[RunStep]:
-        """What a run did, each asset after what it needs, and in the order in which they started."""
+        """What a run did, each asset after what it needs; of equals, what started first."""
         found = self.ledger.read(RunStep, run_id=run_id)
         levels = levels_of({step.asset: step.needs for step in found})
         late = float("inf")
-        return sorted(found, key=lambda s: (s.started_at_s or late, levels[s.asset], s.asset))
+        return sorted(found, key=lambda s: (levels[s.asset], s.started_at_s or late, s.asset))
 
     def verdicts(self, keys: Iterable[str]) -> dict[str, list[Verdict]]:
         """The standing verdicts of each key: the newest for each rule, in the order of the rules."""
@@ -68,7 +84,8 @@ class Past:
         found: dict[str, dict[str, Metric]] = {}
         if wanted:
             for metric in self.ledger.read(Metric, key=wanted, step=None):
-                found.setdefault(metric.key, {})[metric.name] = metric
+                if not metric.name.startswith(USAGE):
+                    found.setdefault(metric.key, {})[metric.name] = metric
         return found
 
     def aliases(self) -> dict[str, list[AliasMove]]:

@@ -5,6 +5,7 @@ Knows the ledger's records; where a chart puts its pixels is the console's busin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tenfold.core.facts import Event, Metric, Run, RunStep, Usage, Verdict
@@ -82,6 +83,15 @@ class RunDetail:
     environment: dict[str, object] = field(default_factory=dict)
     """Of the newest step that ran: Python, platform, packages."""
 
+    def metric(self, step: str, name: str) -> Metric | None:
+        """The scalar `name` of the first step whose name begins with `step`, if it was recorded."""
+        for view in self.steps:
+            if view.step.startswith(step):
+                for metric in self.results.get(view.asset, ()):
+                    if metric.name == name:
+                        return metric
+        return None
+
 
 def find_run(past: Past, run_id: str | None) -> Run:
     """The run, or the newest one for None. Raises UnknownName."""
@@ -131,7 +141,7 @@ def run_detail(past: Past, run: Run, now_s: float, *, max_events: int) -> RunDet
         end = step.finished_at_s or (now_s if step.status == "running" else None)
         wall_s = max(0.0, end - step.started_at_s) if step.started_at_s and end else 0.0
         if result is not None and result.run_id == run.id:
-            environment = dict(result.environment)
+            environment = _flat(result.environment)
         views.append(
             StepView(
                 asset=step.asset,
@@ -191,6 +201,14 @@ def curves(past: Past, run_id: str | None, keys: list[str]) -> list[Curve]:
         )
         for (asset, name), points in series.items()
     ]
+
+
+def _flat(environment: Mapping[str, object]) -> dict[str, object]:
+    """Packages beside the machine's own facts, one name each."""
+    found: dict[str, object] = {}
+    for name, value in environment.items():
+        found.update(value if isinstance(value, Mapping) else {name: value})
+    return found
 
 
 def _usage(past: Past, run: Run, step: RunStep) -> Usage | None:

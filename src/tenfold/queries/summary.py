@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tenfold.core.facts import Metric, Usage
+from tenfold.core.facts import Usage
 from tenfold.queries.past import Past
 from tenfold.queries.runs import RunDetail, StepView
 
@@ -34,12 +34,12 @@ class Figure(NamedTuple):
 
 FIGURES = (
     Figure("data", "documents kept", "data.curate", "documents", "documents"),
+    Figure("data", "held out", "data.curate", "heldout.documents", "documents"),
     Figure("data", "documents removed", "data.curate", "removed", "documents"),
     Figure("data", "vocabulary", "data.tokenizer", "vocabulary", "tokens"),
     Figure("training", "tokens seen", "train.", "tokens", "tokens"),
     Figure("training", "speed", "train.", "tokens_per_s", "tokens/s"),
     Figure("training", "parameters", "train.", "parameters", ""),
-    Figure("training", "last loss", "train.", "loss", "nats/token"),
     Figure("quality", "perplexity", "evaluate.language", "perplexity", "per token"),
     Figure("quality", "bits per byte", "evaluate.language", "bits_per_byte", "bits/byte"),
     Figure(
@@ -69,6 +69,11 @@ FIGURES = (
     ),
     Figure("serving", "energy per request, tiers on", "plan.replay", "joules_per_request.on", "J"),
     Figure("serving", "answers equal to tiers off", "plan.replay", "answers_equal", "share"),
+    Figure(
+        "governance", "bias: preference gap", "govern.bias", "bias.preference_gap_points", "points"
+    ),
+    Figure("governance", "bias: comparisons", "govern.bias", "bias.comparisons", "comparisons"),
+    Figure("governance", "leaks found", "govern.leaks", "leaks.found", "leaks"),
 )
 SHARES = "tier_share."
 
@@ -89,28 +94,31 @@ def _time(past: Past, steps: tuple[StepView, ...]) -> Iterator[SummaryRow]:
 
 def _figures(detail: RunDetail) -> Iterator[SummaryRow]:
     found: dict[tuple[str, str], SummaryRow] = {}
-    shares: list[SummaryRow] = []
-    steps = {step.asset: step.step for step in detail.steps}
     for figure in FIGURES:
-        for asset, metric in _metrics(detail):
-            if metric.name == figure.metric and steps.get(asset, "").startswith(figure.step):
-                row = SummaryRow(
-                    figure.section, figure.label, metric.value, metric.unit or figure.unit
-                )
-                found.setdefault(row[:2], row)
-    if ("training", "last loss") not in found:
-        for curve in detail.curves:
-            if curve.name == "loss" and steps.get(curve.asset, "").startswith("train."):
-                row = SummaryRow(
-                    "training", "last loss", curve.values[-1], curve.unit or "nats/token"
-                )
-                found[row[:2]] = row
-    for asset, metric in _metrics(detail):
-        if metric.name.startswith(SHARES) and steps.get(asset, "").startswith("plan."):
-            tier = metric.name.removeprefix(SHARES)
-            shares.append(SummaryRow("serving", f"answered by tier {tier}", metric.value, "share"))
+        metric = detail.metric(figure.step, figure.metric)
+        if metric is not None:
+            row = SummaryRow(figure.section, figure.label, metric.value, metric.unit or figure.unit)
+            found.setdefault(row[:2], row)
+    for row in [*_last_loss(detail), *_shares(detail)]:
+        found.setdefault(row[:2], row)
     order = list(dict.fromkeys(figure.section for figure in FIGURES))
-    yield from sorted([*found.values(), *shares], key=lambda row: order.index(row.section))
+    yield from sorted(found.values(), key=lambda row: order.index(row.section))
+
+
+def _last_loss(detail: RunDetail) -> Iterator[SummaryRow]:
+    steps = {step.asset: step.step for step in detail.steps}
+    for curve in detail.curves:
+        if curve.name == "loss" and steps.get(curve.asset, "").startswith("train."):
+            yield SummaryRow("training", "last loss", curve.values[-1], curve.unit)
+
+
+def _shares(detail: RunDetail) -> Iterator[SummaryRow]:
+    for step in detail.steps:
+        if step.step.startswith("plan."):
+            for metric in detail.results.get(step.asset, ()):
+                if metric.name.startswith(SHARES):
+                    tier = metric.name.removeprefix(SHARES)
+                    yield SummaryRow("serving", f"answered by tier {tier}", metric.value, "share")
 
 
 def _total(past: Past, detail: RunDetail) -> Iterator[SummaryRow]:
@@ -127,9 +135,3 @@ def _total(past: Past, detail: RunDetail) -> Iterator[SummaryRow]:
 def _usage(past: Past, step: StepView) -> Usage:
     result = past.result(step.key)
     return result.usage if result is not None else step.usage
-
-
-def _metrics(detail: RunDetail) -> Iterator[tuple[str, Metric]]:
-    for asset, metrics in detail.results.items():
-        for metric in metrics:
-            yield asset, metric

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tenfold.core.facts import EnergyWindow, RequestEvent, TrafficRow
 from tenfold.queries.past import Past
 
 TIERS = ("edge", "exact", "template", "semantic", "student", "model", "refused")
 """Cheapest first, as a request meets them."""
-SAMPLE = 5_000
+SAMPLE = 2_000
 """Requests that percentiles are taken over at most."""
 BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400)
 
@@ -96,7 +97,7 @@ def traffic(
 ) -> Traffic:
     bucket = bucket_s or bucket_for(until_s - since_s)
     rows = past.ledger.traffic(since_s, bucket, source)
-    where = {"source": source} if source is not None else {}
+    where: dict[str, Any] = {"source": source} if source is not None else {}
     newest = past.ledger.read(RequestEvent, newest=True, limit=SAMPLE, **where)
     events = [event for event in newest if event.at_s >= since_s]
     tiers = sorted({row.tier for row in rows}, key=tier_order)

@@ -5,6 +5,7 @@ Every fault of the shape is found at once; nothing here looks at what names refe
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Sequence
 from typing import Any, get_args, get_origin
@@ -44,8 +45,23 @@ _ASSET_NAME = "letters, digits, _ and -"
 
 
 def shape_faults(tree: Tree, error: ValidationError) -> list[Fault]:
-    """One fault per finding, in no particular order."""
-    return [_fault(tree, detail) for detail in error.errors(include_url=False)]
+    """One fault per finding, in no particular order.
+
+    A field that is misspelt is not reported as missing too.
+    """
+    details = error.errors(include_url=False)
+    misspelt: set[tuple[Path, str]] = set()
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            path, _ = _walk(tree.data, detail["loc"])
+            near = difflib.get_close_matches(str(path[-1]), known_fields(path[:-1]), n=1)
+            misspelt.update((path[:-1], name) for name in near)
+    return [
+        _fault(tree, detail)
+        for detail in details
+        if detail["type"] != "missing"
+        or (_walk(tree.data, detail["loc"])[0], detail["loc"][-1]) not in misspelt
+    ]
 
 
 def _fault(tree: Tree, detail: ErrorDetails) -> Fault:
@@ -90,6 +106,7 @@ def _short(value: Any) -> str:
 def _walk(data: Any, location: Sequence[str | int]) -> tuple[Path, Any]:
     """The part of pydantic's location that is in the data (it adds union tags and `[key]`)."""
     path: list[str | int] = []
+    part: Any
     for part in location:
         if (isinstance(data, dict) and part in data) or (
             isinstance(data, list) and isinstance(part, int) and part < len(data)

@@ -116,7 +116,9 @@ class _Walk:
                     self.value(item, (*path, index), self.place(item))
                     for index, item in enumerate(node.value)
                 ]
-            return self.mapping(node, path)
+            if isinstance(node, yaml.MappingNode):
+                return self.mapping(node, path)
+            raise AssertionError(f"YAML has three kinds of nodes, and {node!r} is none of them")
         finally:
             self.open.discard(id(node))
 

@@ -136,14 +136,20 @@ def type_schema(hint: Any) -> dict[str, Any]:
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """The text below each field of a dataclass, read from its source; empty where there is no source."""
+    """The text below each field of a dataclass and of what it inherits from, read from their sources."""
+    docs: dict[str, str] = {}
+    for owner in reversed(cls.__mro__):
+        docs.update(_own_docs(owner))
+    return docs
+
+
+def _own_docs(cls: type) -> dict[str, str]:
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    except (OSError, TypeError, SyntaxError):
+    except (OSError, TypeError, SyntaxError):  # built in, or typed into a notebook
         return {}
     docs = {}
-    lines = body.body if isinstance(body, ast.ClassDef) else []
-    for line, below in pairwise(lines):
+    for line, below in pairwise(body.body if isinstance(body, ast.ClassDef) else []):
         if (
             isinstance(line, ast.AnnAssign)
             and isinstance(line.target, ast.Name)

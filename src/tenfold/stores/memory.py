@@ -21,6 +21,8 @@ from tenfold.errors import BlobMissing
 
 
 class MemoryBlobs:
+    """Blobs in a dictionary, held to the same conformance tests as the local store."""
+
     def __init__(self) -> None:
         self._bytes: dict[str, bytes] = {}
         self._written: dict[str, float] = {}

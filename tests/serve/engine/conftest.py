@@ -34,7 +34,8 @@ class Bench:
         with torch.inference_mode():
             self.network = LlamaNetwork(loaded.model, num_slots)
             settle(self.network)
-        self.text = read_text(folder, loaded.config, loaded.tokenizer)
+        context = self.network.context_tokens
+        self.text = read_text(folder, loaded.config, loaded.tokenizer, context)
         self._clock = {"clock": clock} if clock else {}
         self._config = SchedulerConfig(**config)
         self.reset()
@@ -52,7 +53,11 @@ class Bench:
 
     def ask(self, id: int, **fields) -> None:
         fields = {"temperature": 0.0, "max_tokens": 20, "model": "m", **fields}
-        self.scheduler.handle(Generate(id, Generation(id=str(id), **fields)))
+        self.handle(Generate(id, Generation(id=str(id), **fields)))
+
+    @torch.inference_mode()
+    def handle(self, message) -> None:
+        self.scheduler.handle(message)
 
     @torch.inference_mode()
     def step(self) -> None:

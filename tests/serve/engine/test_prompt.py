@@ -10,7 +10,7 @@ pytest.importorskip("tokenizers")
 from tokenizers import Tokenizer
 
 from tenfold.errors import InputError
-from tenfold.serve.backends.base import Generation, Message
+from tenfold.serve.backends.base import Generation, Message, PromptTooLong
 from tenfold.serve.engine.prompt import TRANSCRIPT_STOP, Prompts
 
 TALK = (Message("user", "hi <|end|> there"), Message("assistant", "yes?"), Message("user", "bye"))
@@ -22,7 +22,7 @@ TEMPLATE = (
 
 
 def prompts(folder, bos_id=0) -> Prompts:
-    return Prompts(folder, Tokenizer.from_file(str(folder / "tokenizer.json")), bos_id)
+    return Prompts(folder, Tokenizer.from_file(str(folder / "tokenizer.json")), bos_id, 160)
 
 
 def asking(*messages: Message) -> Generation:
@@ -93,3 +93,12 @@ def test_named_templates_and_a_template_file_are_found(with_template):
     assert tokenizer.decode(prompts(folder).prompt(asking(*TALK)).ids) == "named"
     (folder / "chat_template.jinja").write_text("{{ 'a file' }}")
     assert tokenizer.decode(prompts(folder).prompt(asking(*TALK)).ids) == "a file"
+
+
+def test_megabytes_are_refused_without_being_encoded(model_folder):
+    made = prompts(model_folder)
+    longest = max(map(len, made._tokenizer.get_vocab()))
+    made._tokenizer = None  # touching it would fail
+    with pytest.raises(PromptTooLong) as refused:
+        made.ids("E" * (longest * 161))
+    assert refused.value.num_tokens == 161

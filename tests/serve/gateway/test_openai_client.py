@@ -238,9 +238,7 @@ def test_a_wrong_field_is_named(client, change, param):
 def test_a_client_that_gives_up_waiting_cancels_the_work(serving):
     slow = MemoryBackend({"x": "a b c d"}, delay_s=30)
     with serving(slow) as served:
-        client = openai.OpenAI(
-            base_url=served.url + "/v1", api_key="k", max_retries=0, timeout=0.3
-        )
+        client = openai.OpenAI(base_url=served.url + "/v1", api_key="k", max_retries=0, timeout=0.3)
         with client, pytest.raises(openai.APITimeoutError):
             client.chat.completions.create(
                 model="memory", messages=[{"role": "user", "content": "x"}]

@@ -19,7 +19,7 @@ def columns(
     bucket_s: float,
     label: str,
     y_unit: str,
-    width: int = 1120,
+    width: int = 960,
     height: int = 250,
     since_s: float | None = None,
     until_s: float | None = None,
@@ -59,14 +59,17 @@ def columns(
                 base += values[index]
     hover = {
         "x": [round(x(t) + thick / 2, 1) for t in times_s],
-        "label": [_clock(t, days=end - start > 86_400) for t in times_s],
+        "label": [_clock(t, days=True) for t in times_s],
+        "at": list(times_s),
         "plot": [top, height - bottom],
         "series": [
             {"name": name, "cls": f"t-{name}", "values": [count(v) for v in values]}
             for name, values in series.items()
         ],
     }
-    return svg(width, height, label, *marks, cls="columns", hover=hover)
+    return svg(
+        width, height, label, *marks, cls="columns wide" if width > 700 else "columns", hover=hover
+    )
 
 
 def _time_axis(start: float, end: float, x: Scale, y: float) -> list[Markup]:

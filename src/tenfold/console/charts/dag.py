@@ -17,6 +17,8 @@ from tenfold.console.charts.element import element, svg, title
 NODE_WIDTH, NODE_HEIGHT = 146, 50
 GAP_X, GAP_Y, WAYPOINT_HEIGHT, MARGIN = 46, 16, 10, 6
 _SWEEPS = 12
+WIDE = 700
+"""Pixels from which a drawing rather scrolls than shrinks further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,15 @@ def dag(nodes: Sequence[DagNode], edges: Sequence[tuple[str, str]], *, label: st
         for chain in chains
     ]  # fmt: skip
     marks += [_box(node, *places[node.id]) for node in nodes]
-    return svg(width, height, label, *marks, cls="dag", role="group")
+    return svg(
+        width,
+        height,
+        label,
+        *marks,
+        cls="dag wide" if width > WIDE else "dag",
+        role="group",
+        natural=True,
+    )
 
 
 def _with_waypoints(

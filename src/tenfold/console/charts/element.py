@@ -29,10 +29,12 @@ def svg(
     cls: str,
     hover: Any = None,
     role: str = "img",
+    natural: bool = False,
 ) -> Markup:
     """The outermost element. It scales with its box; `label` is what a screen reader says.
 
-    A drawing with links inside is a `group`: an `img` would hide them.
+    A drawing with links inside is a `group`: an `img` would hide them. A `natural` one is never
+    drawn larger than its own size.
     """
     return element(
         "svg",
@@ -42,6 +44,7 @@ def svg(
         cls=f"chart {cls}",
         role=role,
         aria_label=label,
+        width=width if natural else None,
         data_width=width,
         tabindex="0" if hover else None,
         data_hover=json.dumps(hover, separators=(",", ":"), ensure_ascii=False) if hover else None,

@@ -24,7 +24,7 @@ class Span:
     href: str | None = None
 
 
-def gantt(spans: Sequence[Span], *, total_s: float, label: str, width: int = 1120) -> Markup:
+def gantt(spans: Sequence[Span], *, total_s: float, label: str, width: int = 960) -> Markup:
     if not spans:
         return Markup("")
     pitch, thick, top, left, right = 28, 14, 24, 150, 96
@@ -65,4 +65,4 @@ def gantt(spans: Sequence[Span], *, total_s: float, label: str, width: int = 112
             element("text", text, cls="value" + (" inside" if inside else ""), y=y + 11,
                     x=start + long + (-8 if inside else 8), text_anchor="end" if inside else "start")
         )  # fmt: skip
-    return svg(width, height, label, *marks, cls="gantt", role="group")
+    return svg(width, height, label, *marks, cls="gantt wide", role="group")

@@ -66,7 +66,7 @@ def line_chart(
     for line in kept:
         marks += _drawn(line, x, y)
     return svg(
-        width, height, label, *marks, cls="line-chart", hover=_hover(kept, x, top, height - bottom, x_unit)
+        width, height, label, *marks, cls="line-chart wide" if width > 700 else "line-chart", hover=_hover(kept, x, top, height - bottom, x_unit)
     )  # fmt: skip
 
 

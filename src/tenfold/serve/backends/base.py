@@ -60,6 +60,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     usage: TokenUsage | None = None
     compute_s: float = 0.0
     """Share of engine time this request took, on the last piece; what energy is apportioned by."""
+    delta: dict[str, Any] | None = None
+    """What else a remote server said in this part (`tool_calls`, `reasoning_content`), as it said it."""
 
 
 class Embeddings(msgspec.Struct, frozen=True):
@@ -89,6 +91,10 @@ class PromptTooLong(InputError):
             f"the prompt has {num_tokens} tokens, the model's context is {limit_tokens}",
             hint="shorten the prompt or choose a model with a longer context",
         )
+
+
+class Unreachable(BackendError):
+    """A backend in another place does not answer now; it may later."""
 
 
 class BackendRefusal(BackendError):

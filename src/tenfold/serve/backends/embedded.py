@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tenfold.errors import BackendError, UnknownName
+from tenfold.errors import BackendError, ConfigError, UnknownName
 from tenfold.serve.backends.base import Embeddings, Generation, ModelCard, Piece
 from tenfold.serve.backends.process import EngineProcess, launch
 from tenfold.serve.engine.messages import (
@@ -31,6 +32,8 @@ from tenfold.serve.engine.messages import (
     Reply,
     error_of,
 )
+
+log = logging.getLogger("tenfold.serve.engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,14 @@ class EmbeddedConfig:
     """Engines started in a row without one request finished in between, before giving up."""
     start_timeout_s: float = 300.0
     """Loading that takes longer is a failure."""
+
+    def __post_init__(self) -> None:
+        least = {"num_slots": 1, "max_waiting": 0, "num_threads": 1, "max_restarts": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ConfigError(f"{name} must be {bound} or more", seen=getattr(self, name))
+        if self.context_tokens is not None and self.context_tokens < 2:
+            raise ConfigError("context_tokens must be 2 or more", seen=self.context_tokens)
 
 
 class Load(NamedTuple):
@@ -197,6 +208,12 @@ class EmbeddedBackend:
             arguments, config.start_timeout_s, on_reply=self._take, on_death=self._bury
         )
         self._process = process
+        if not self.ready.exact:
+            log.warning(
+                "%s: with %d threads, answers may differ in near ties with what else is running",
+                self.model,
+                config.num_threads,
+            )
         return process
 
     def _take(self, reply: Reply) -> None:

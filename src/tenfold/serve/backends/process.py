@@ -98,6 +98,12 @@ class EngineProcess:
             await asyncio.gather(self._reading, return_exceptions=True)
         await self._reap()
 
+    async def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        with contextlib.suppress(ProcessLookupError):
+            self._child.kill()
+        await self.close()
+
     async def _follow(
         self, on_reply: Callable[[Reply], None], on_death: Callable[[EngineProcess], None]
     ) -> None:
@@ -129,7 +135,8 @@ class EngineProcess:
         try:
             await asyncio.wait_for(self._child.wait(), _CLOSE_TIMEOUT_S)
         except TimeoutError:
-            self._child.kill()
+            with contextlib.suppress(ProcessLookupError):
+                self._child.kill()
             await self._child.wait()
         await self._listening
         last = "\n".join(self._last_lines)
@@ -172,12 +179,10 @@ async def launch(
     try:
         ready = await asyncio.wait_for(process.ready(), timeout_s)
     except TimeoutError:
-        child.kill()
-        await process.close()
+        await process.kill()
         raise BackendError(f"the engine did not load its model in {timeout_s:g} s") from None
-    except BaseException:
-        child.kill()
-        await process.close()
+    except BaseException:  # a cancelled start, too, must leave no process
+        await process.kill()
         raise
     process.follow(on_reply, on_death)
     return process, ready

@@ -16,7 +16,9 @@ from tenfold.serve.engine.network import SMALLEST_RUNG, LlamaNetwork
 
 _LENGTH = 37
 """Of the row that is watched: in the second block, and no multiple of a vector's width."""
-_LONGEST = 130
+_COMPANY = (37, 64, 96, 130)
+"""Longest of the others: each makes attention read another number of blocks."""
+_LONGEST = max(_COMPANY)
 _STEPS = 2
 
 
@@ -31,12 +33,13 @@ def settle(network: LlamaNetwork) -> None:
     watched = _fill_with_noise(network)
 
     def agrees(reference: Tensor, rung: int, block: int) -> bool:
-        places = {0, 1 % rung, rung // 2, rung - 1}
+        places = (0, 1 % rung, rung // 2, rung - 1)
         return all(
-            torch.equal(reference, _trace(network, watched, rung, block, place)) for place in places
+            torch.equal(reference, _trace(network, watched, rung, block, place, longest))
+            for place, longest in zip(places, _COMPANY, strict=True)
         )
 
-    reference = _trace(network, watched, slots, width, place=0)
+    reference = _trace(network, watched, slots, width, 0, _LONGEST)
     network.exact = agrees(reference, slots, width)
     if network.exact:
         blocks = (block for block in (BLOCK, 2 * BLOCK, 4 * BLOCK) if block < width)
@@ -64,15 +67,18 @@ def _fill_with_noise(network: LlamaNetwork) -> Tensor:
     return torch.empty_like(kv[:, 0, :_LONGEST]).normal_(generator=noise)
 
 
-def _trace(network: LlamaNetwork, watched: Tensor, rung: int, block: int, place: int) -> Tensor:
-    """Logits [steps, V] of the watched row, decoded at `place` among others that differ with `place`."""
+def _trace(
+    network: LlamaNetwork, watched: Tensor, rung: int, block: int, place: int, longest: int
+) -> Tensor:
+    """Logits [steps, V] of the watched row, decoded at `place` among others that differ with `place`, the
+    longest of them `longest` positions."""
     cache = network.cache
     network.rungs, network.block = (rung,), block
     vocabulary = network.model.config.vocab_size
-    longest = min(_LONGEST, network.context_tokens - _STEPS)
+    most = network.context_tokens - _STEPS
     for slot in range(rung):
-        cache.lengths[slot] = (5 + 23 * (slot + place)) % longest
-    cache.lengths[place] = min(_LENGTH, longest)
+        cache.lengths[slot] = min((longest + 23 * (slot - rung + 1)) % (longest + 1), most)
+    cache.lengths[place] = min(_LENGTH, most)
     kept = cache.kv[:, place, :_LONGEST].clone()
     cache.kv[:, place, :_LONGEST] = watched
     logits = []

@@ -13,7 +13,13 @@ import struct
 import msgspec
 
 from tenfold.errors import BackendError, InputError, TenfoldError, UnknownName
-from tenfold.serve.backends.base import Generation, ModelCard, PromptTooLong, TokenUsage
+from tenfold.serve.backends.base import (
+    BackendRefusal,
+    Generation,
+    ModelCard,
+    PromptTooLong,
+    TokenUsage,
+)
 
 HEADER = struct.Struct(">I")
 MAX_FRAME_BYTES = 256 * 2**20
@@ -56,6 +62,10 @@ class Fault(msgspec.Struct, frozen=True):
     hint: str | None = None
     num_tokens: int = 0
     limit_tokens: int = 0
+    status: int = 0
+    """Of a refusal; the next two belong to it."""
+    code: str | None = None
+    retry_after_s: float | None = None
 
 
 class Dead(msgspec.Struct, frozen=True, tag="dead"):
@@ -144,6 +154,16 @@ def fault_of(error: Exception) -> Fault:
             num_tokens=error.num_tokens,
             limit_tokens=error.limit_tokens,
         )
+    if isinstance(error, BackendRefusal):
+        return Fault(
+            "BackendRefusal",
+            error.fact,
+            where=error.where,
+            hint=error.hint,
+            status=error.status,
+            code=error.code,
+            retry_after_s=error.retry_after_s,
+        )
     if not isinstance(error, TenfoldError):
         return Fault("BackendError", f"the engine failed: {type(error).__name__}: {error}")
     return Fault(
@@ -163,5 +183,14 @@ def error_of(fault: Fault) -> TenfoldError:
         error = UnknownName("name", "", (), where=fault.where, hint=fault.hint)
         error.fact = fault.fact
         return error
+    if fault.kind == "BackendRefusal":
+        return BackendRefusal(
+            fault.fact,
+            status=fault.status,
+            code=fault.code,
+            retry_after_s=fault.retry_after_s,
+            where=fault.where,
+            hint=fault.hint,
+        )
     kind = InputError if fault.kind == "InputError" else BackendError
     return kind(fault.fact, where=fault.where, seen=fault.seen, hint=fault.hint)

@@ -15,21 +15,30 @@ class Charged(Protocol):
 
 
 class LapMeter:
-    """Stretches follow one another without gaps between `start` and `stop`."""
+    """Stretches follow one another without gaps between `start` and `stop`, pauses left out."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._mark: float | None = None
+        self._carried_s = 0.0
         self.busy_s = 0.0
 
     def start(self) -> None:
-        """Work begins, unless it had not ended."""
+        """Work begins or goes on, unless it had not ended."""
         if self._mark is None:
-            self._mark = self._clock()
+            self._mark = self._clock() - self._carried_s
+            self._carried_s = 0.0
+
+    def pause(self) -> None:
+        """Waiting for somebody else begins; what was worked since the last lap stays for the next."""
+        if self._mark is not None:
+            self._carried_s = self._clock() - self._mark
+            self._mark = None
 
     def stop(self) -> None:
         """Nothing left to do; time until the next start is nobody's."""
         self._mark = None
+        self._carried_s = 0.0
 
     def lap(self, served: Sequence[Charged]) -> None:
         """Charge the time since the last lap to those it served."""

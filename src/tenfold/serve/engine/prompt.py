@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tenfold.errors import InputError
-from tenfold.serve.backends.base import Generation, Message
+from tenfold.serve.backends.base import Generation, Message, PromptTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,29 +38,47 @@ class Prompt(NamedTuple):
 class Prompts:
     """Makes prompts for one model."""
 
-    def __init__(self, folder: Path, tokenizer: tokenizers.Tokenizer, bos_id: int | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tokenizer: tokenizers.Tokenizer,
+        bos_id: int | None,
+        context_tokens: int,
+    ) -> None:
         self._tokenizer = tokenizer
         self._bos_id = bos_id
+        self._context_tokens = context_tokens
+        self._longest = max(map(len, tokenizer.get_vocab()), default=1)
         self._settings = _settings(folder / "tokenizer_config.json")
         source = _template_source(folder, self._settings)
         self._template = None if source is None else _compile(source, str(folder))
 
     def prompt(self, request: Generation) -> Prompt:
-        """Raises InputError for a conversation that the template refuses or a text without tokens."""
+        """Raises InputError for a conversation that the template refuses or a text without tokens,
+        PromptTooLong for one that no encoding can make fit; what just misses is the scheduler's to see."""
         if request.messages is None:
             return Prompt(self.ids(request.prompt or ""), ())
         if self._template is None:
             return Prompt(self.ids(transcript(request.messages)), TRANSCRIPT_STOP)
         # The template writes special tokens itself; adding them again would double the first one.
         text = self._render(request.messages)
+        self._check_size(text)
         self._tokenizer.encode_special_tokens = False
         return Prompt(self._some(self._tokenizer.encode(text, add_special_tokens=False).ids), ())
 
     def ids(self, text: str) -> list[int]:
         """Ids of a plain text. `</s>` in it is four characters, not the end of the text: what a caller
         writes must not act as the model's own marks."""
+        self._check_size(text)
         self._tokenizer.encode_special_tokens = True
         return self._some(self._tokenizer.encode(text).ids)
+
+    def _check_size(self, text: str) -> None:
+        """Refuse what cannot fit before encoding it: megabytes would hold up every other request. No token
+        is longer than the longest entry of the vocabulary, so the count given is the least it can be."""
+        fewest = len(text) // self._longest
+        if fewest > self._context_tokens:
+            raise PromptTooLong(fewest, self._context_tokens)
 
     def _some(self, ids: list[int]) -> list[int]:
         if ids:

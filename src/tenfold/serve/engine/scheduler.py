@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tenfold.errors import BackendError, InputError
-from tenfold.serve.backends.base import PromptTooLong
+from tenfold.errors import InputError
+from tenfold.serve.backends.base import BackendRefusal, PromptTooLong
 from tenfold.serve.engine.batch import Batch
 from tenfold.serve.engine.messages import (
     Cancel,
@@ -150,9 +150,11 @@ class Scheduler:
         num_free = self._network.num_slots - len(self._batch.rows)
         num_queued = len(self._waiting) + len(self._embeds)
         if num_queued >= self._config.max_waiting + num_free:
-            raise BackendError(
-                "the engine's queue is full",
-                seen=num_queued,
+            raise BackendRefusal(
+                f"the engine's queue is full: {num_queued} requests wait",
+                status=429,
+                code="queue_full",
+                retry_after_s=1.0,
                 hint="try again in a moment, or start another engine",
             )
 

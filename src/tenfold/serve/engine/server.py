@@ -78,8 +78,8 @@ def _load(config: ServerConfig) -> tuple[Scheduler, Ready]:
     from tenfold.serve.engine.text import read_text
 
     loaded = load_model(config.folder)
-    text = read_text(config.folder, loaded.config, loaded.tokenizer)
     network = LlamaNetwork(loaded.model, config.num_slots, config.context_tokens)
+    text = read_text(config.folder, loaded.config, loaded.tokenizer, network.context_tokens)
     settle(network)
     card = ModelCard(
         name=config.name,
@@ -101,7 +101,9 @@ def _loop(scheduler: Scheduler, line: socket.socket) -> NoReturn:
             scheduler.handle(inbox.get())
         replies = scheduler.step()
         if replies:
-            line.sendall(b"".join(map(frame, replies)))
+            frames = b"".join(map(frame, replies))
+            scheduler.meter.pause()  # a gateway that is slow to read must not make answers look dear
+            line.sendall(frames)
 
 
 def _read(line: socket.socket, inbox: SimpleQueue[Request]) -> None:

@@ -27,11 +27,13 @@ class Text:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
 
-def read_text(folder: Path, config: LlamaConfig, tokenizer: tokenizers.Tokenizer) -> Text:
+def read_text(
+    folder: Path, config: LlamaConfig, tokenizer: tokenizers.Tokenizer, context_tokens: int
+) -> Text:
     """`generation_config.json` may name several end marks; without it config.json's one counts."""
     path = folder / "generation_config.json"
     plain = json.loads(path.read_bytes()) if path.is_file() else {}
     eos = plain.get("eos_token_id", config.eos_token_id)
     ids = eos if isinstance(eos, list) else [eos]
-    prompts = Prompts(folder, tokenizer, config.bos_token_id)
+    prompts = Prompts(folder, tokenizer, config.bos_token_id, context_tokens)
     return Text(prompts, tokenizer, frozenset(i for i in ids if i is not None))

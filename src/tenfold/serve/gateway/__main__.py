@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import secrets
 import sys
 import threading
@@ -94,7 +95,8 @@ def _serve(told: argparse.Namespace) -> int:
 
 def _await_end(loop: asyncio.AbstractEventLoop, drain: Callable[[], None]) -> None:
     """The parent holds the other end of standard input; when it is gone, so are we."""
-    while sys.stdin.buffer.read(4096):
+    # Not through sys.stdin: its lock, held by this thread, would abort the interpreter's shutdown.
+    while os.read(0, 4096):
         pass
     if not loop.is_closed():
         loop.call_soon_threadsafe(drain)

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from tenfold.errors import BackendError
 from tenfold.serve.backends.base import Backend, Generation, ModelCard, Piece, TokenUsage
@@ -19,7 +19,7 @@ from tenfold.serve.cache.key import canonical_key, relevant
 from tenfold.serve.cache.tier import Stored, Tiers
 from tenfold.serve.gateway import embedding
 from tenfold.serve.gateway.ask import Ask
-from tenfold.serve.gateway.chat import stamp
+from tenfold.serve.gateway.chat import Said, stamp
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.embedding import EmbeddingAsk
 from tenfold.serve.gateway.exchange import Exchange
@@ -47,10 +47,11 @@ class Writer(Protocol):
     def __init__(self, id: str, created_s: int, model: bytes, include_usage: bool) -> None: ...
     def opening(self, index: int) -> bytes: ...
     def text(self, index: int, text: str) -> bytes: ...
+    def more(self, index: int, delta: dict[str, Any]) -> bytes: ...
     def closing(self, index: int, finish_reason: str) -> bytes: ...
     def usage(self, usage: TokenUsage) -> bytes: ...
     @staticmethod
-    def whole(model: bytes, choices: Sequence[tuple[str, str]], usage: TokenUsage) -> bytes: ...
+    def whole(model: bytes, choices: Sequence[Said], usage: TokenUsage) -> bytes: ...
 
 
 @dataclass(slots=True)
@@ -58,7 +59,11 @@ class Choice:
     """One text as it comes in."""
 
     pieces: list[str] = field(default_factory=list)
+    deltas: list[dict[str, Any]] = field(default_factory=list)
     last: Piece | None = None
+
+    def said(self) -> Said:
+        return "".join(self.pieces), _finish(self), self.deltas
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,7 @@ class Answering:
                 _take(choices[index], piece, exchange)
         usage = _usage(choices, ask.n, member.backend.name)
         _count(exchange, usage)
-        said = [("".join(c.pieces), _finish(c)) for c in choices]
+        said = [choice.said() for choice in choices]
         body = writer.whole(stamp(card.name, card.digest), said, usage)
         self._keep(key, exchange, choices, body, usage)
         exchange.status = 200
@@ -228,6 +233,8 @@ class Answering:
                     _take(choices[index], piece, exchange)
                     if piece.text:
                         frame += out.text(index, piece.text)
+                    if piece.delta:
+                        frame += out.more(index, piece.delta)
                     if piece.finish_reason is not None:
                         frame += out.closing(index, piece.finish_reason)
                     if frame:
@@ -244,7 +251,7 @@ class Answering:
         _count(exchange, usage)
         end = (out.usage(usage) if ask.include_usage else b"") + DONE
         await send({"type": "http.response.body", "body": end})
-        said = [("".join(c.pieces), _finish(c)) for c in choices]
+        said = [choice.said() for choice in choices]
         self._keep(key, exchange, choices, writer.whole(model, said, usage), usage)
 
     async def _open_stream(self, exchange: Exchange, send: Send) -> None:
@@ -275,6 +282,8 @@ class Answering:
     ) -> None:
         if key is None or len(choices) != 1 or _finish(choices[0]) not in STORABLE:
             return
+        if choices[0].deltas:
+            return  # a stored answer is text; a tool call may have effects that must happen again
         stored = _stored(exchange, body, usage, choices[0])
         self._tiers.put(key, stored)
 
@@ -301,6 +310,8 @@ def _take(choice: Choice, piece: Piece, exchange: Exchange) -> None:
             exchange.ttft_s = time.monotonic() - exchange.started
         choice.pieces.append(piece.text)
         exchange.completion_tokens += 1  # until usage says it exactly
+    if piece.delta:
+        choice.deltas.append(piece.delta)
     if piece.finish_reason is not None:
         choice.last = piece
         exchange.compute_s += piece.compute_s

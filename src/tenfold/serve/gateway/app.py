@@ -42,6 +42,7 @@ from tenfold.serve.gateway.transport import (
     Send,
     read_body,
     respond,
+    respond_to_a_sender,
     too_large,
 )
 
@@ -139,7 +140,7 @@ class Gateway:
             return
         path: str = scope["path"]
         for prefix, mounted in self._mounts:
-            if path.startswith(prefix):
+            if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
                 await mounted(scope, receive, send)
                 return
         if kind != "http":
@@ -182,7 +183,7 @@ class Gateway:
                 exchange.status, exchange.error = 503, "cut off: the gateway is shutting down"
                 raise
             except Exception as error:
-                await self._refuse(exchange, error, send)
+                await self._refuse(exchange, error, receive, send)
         finally:
             self._under_way -= 1
             exchange.ended = time.monotonic()
@@ -282,7 +283,9 @@ class Gateway:
         exchange.status = 200
         await respond(send, 200, [*headers, JSON], orjson.dumps(listed))
 
-    async def _refuse(self, exchange: Exchange, error: Exception, send: Send) -> None:
+    async def _refuse(
+        self, exchange: Exchange, error: Exception, receive: Receive, send: Send
+    ) -> None:
         refusal = refusal_of(error)
         if refusal.status == 500:
             log.error("request %s failed", exchange.id, exc_info=error)
@@ -299,7 +302,10 @@ class Gateway:
             (b"x-tenfold-tier", b"refused"),
             *refusal.headers,
         ]
-        await respond(send, refusal.status, headers, refusal.body())
+        if refusal.status == 413:
+            await respond_to_a_sender(send, receive, 413, headers, refusal.body())
+        else:
+            await respond(send, refusal.status, headers, refusal.body())
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -349,6 +355,8 @@ def _wrong_method(scope: Scope, allowed: bytes) -> Refusal:
 
 def _loggable(text: str) -> str:
     """What a client named, short enough and printable enough for a log, a header and a database."""
+    if len(text) <= 200 and text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "?" for c in text[:200])
 
 

@@ -6,7 +6,7 @@ an encoder would walk them again for every token. It knows no backend and no tie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -32,6 +32,9 @@ from tenfold.serve.gateway.refusal import Refusal
 
 ENDPOINT = "/v1/chat/completions"
 PREFIX = "chatcmpl-"
+
+Said = tuple[str, str, Sequence[Mapping[str, Any]]]
+"""One choice: its text, why it ended, and the further members of its message in parts."""
 
 
 class Part(msgspec.Struct):
@@ -143,6 +146,14 @@ class ChatAnswer:
             self._tail,
         )
 
+    def more(self, index: int, delta: dict[str, Any]) -> bytes:
+        return b'%b{"index":%d,"delta":%b,"logprobs":null,"finish_reason":null}%b' % (
+            self._head,
+            index,
+            orjson.dumps(delta),
+            self._tail,
+        )
+
     def closing(self, index: int, finish_reason: str) -> bytes:
         return b'%b{"index":%d,"delta":{},"logprobs":null,"finish_reason":%b}%b' % (
             self._head,
@@ -155,18 +166,82 @@ class ChatAnswer:
         return b'%b],"usage":%b}\n\n' % (self._head, usage_json(usage))
 
     @staticmethod
-    def whole(model: bytes, choices: Sequence[tuple[str, str]], usage: TokenUsage) -> bytes:
+    def whole(model: bytes, choices: Sequence[Said], usage: TokenUsage) -> bytes:
         """What follows `{"id":...,"created":...`: all of the answer that a cache can keep."""
         said = b",".join(
-            b'{"index":%d,"message":{"role":"assistant","content":%b,"refusal":null},'
-            b'"logprobs":null,"finish_reason":%b}' % (index, orjson.dumps(text), orjson.dumps(why))
-            for index, (text, why) in enumerate(choices)
+            b'{"index":%d,"message":%b,"logprobs":null,"finish_reason":%b}'
+            % (index, _message_json(text, deltas), orjson.dumps(why))
+            for index, (text, why, deltas) in enumerate(choices)
         )
         return b',"object":"chat.completion"%b,"choices":[%b],"usage":%b}' % (
             model,
             said,
             usage_json(usage),
         )
+
+
+def merged(deltas: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The members of a message whose parts came one by one: strings are joined, entries of a list find
+    each other by their `index`, everything else is replaced."""
+    whole: dict[str, Any] = {}
+    for delta in deltas:
+        for name, value in delta.items():
+            whole[name] = _grown(whole.get(name), value)
+    for name, value in whole.items():
+        if isinstance(value, list):
+            if all(isinstance(entry, dict) and "index" in entry for entry in value):
+                value.sort(key=lambda entry: entry["index"])
+            whole[name] = [
+                {k: v for k, v in entry.items() if k != "index"}
+                if isinstance(entry, dict)
+                else entry
+                for entry in value
+            ]
+    return whole
+
+
+_NAMING = frozenset({"id", "index", "type"})
+"""Said again by some servers in every part; they name an entry and do not grow."""
+
+
+def _grown(old: Any, new: Any) -> Any:
+    if isinstance(old, str) and isinstance(new, str):
+        return old + new
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {
+            **old,
+            **{
+                name: value if name in _NAMING else _grown(old.get(name), value)
+                for name, value in new.items()
+            },
+        }
+    if isinstance(old, list) and isinstance(new, list):
+        grown = list(old)
+        for entry in new:
+            place = next(
+                (
+                    at
+                    for at, known in enumerate(grown)
+                    if isinstance(entry, dict)
+                    and isinstance(known, dict)
+                    and "index" in entry
+                    and known.get("index") == entry["index"]
+                ),
+                None,
+            )
+            if place is None:
+                grown.append(entry)
+            else:
+                grown[place] = _grown(grown[place], entry)
+        return grown
+    return old if new is None else new
+
+
+def _message_json(text: str, deltas: Sequence[Mapping[str, Any]]) -> bytes:
+    if not deltas:
+        return b'{"role":"assistant","content":%b,"refusal":null}' % orjson.dumps(text)
+    plain = {"role": "assistant", "content": text or None, "refusal": None, **merged(deltas)}
+    return orjson.dumps(plain)
 
 
 def stamp(model: str, digest: str) -> bytes:

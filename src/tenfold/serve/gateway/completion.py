@@ -6,6 +6,7 @@ The older protocol, still what base models and many harnesses speak. It knows no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import orjson
@@ -27,7 +28,7 @@ from tenfold.serve.gateway.ask import (
     stops,
     stream_options,
 )
-from tenfold.serve.gateway.chat import usage_json
+from tenfold.serve.gateway.chat import Said, usage_json
 from tenfold.serve.gateway.refusal import Refusal
 
 ENDPOINT = "/v1/completions"
@@ -113,6 +114,9 @@ class CompletionAnswer:
             self._tail,
         )
 
+    def more(self, index: int, delta: dict[str, Any]) -> bytes:
+        return b""  # this protocol has only text
+
     def closing(self, index: int, finish_reason: str) -> bytes:
         return b'%b{"index":%d,"text":"","logprobs":null,"finish_reason":%b}%b' % (
             self._head,
@@ -125,12 +129,12 @@ class CompletionAnswer:
         return b'%b],"usage":%b}\n\n' % (self._head, usage_json(usage))
 
     @staticmethod
-    def whole(model: bytes, choices: Sequence[tuple[str, str]], usage: TokenUsage) -> bytes:
+    def whole(model: bytes, choices: Sequence[Said], usage: TokenUsage) -> bytes:
         """What follows `{"id":...,"created":...`: all of the answer that a cache can keep."""
         said = b",".join(
             b'{"index":%d,"text":%b,"logprobs":null,"finish_reason":%b}'
             % (index, orjson.dumps(text), orjson.dumps(why))
-            for index, (text, why) in enumerate(choices)
+            for index, (text, why, _) in enumerate(choices)
         )
         return b',"object":"text_completion"%b,"choices":[%b],"usage":%b}' % (
             model,

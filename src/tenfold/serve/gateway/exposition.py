@@ -62,10 +62,13 @@ def metrics_page(metrics: Metrics, tiers: Tiers, fleet: Fleet, recorder: Recorde
             "tenfold_joules_total",
             "counter",
             "Energy of gateway and engine processes; shares of requests and the idle rest.",
-            [
-                ({"part": "requests", "method": book.method}, book.joules),
-                ({"part": "idle", "method": book.method}, book.idle_joules),
-            ],
+            [({"part": "requests"}, book.joules), ({"part": "idle"}, book.idle_joules)],
+        )
+        page.family(
+            "tenfold_energy_info",
+            "gauge",
+            "How energy is obtained: measured by counters, or modelled.",
+            [({"method": book.method}, 1)],
         )
         page.family(
             "tenfold_usd_total",

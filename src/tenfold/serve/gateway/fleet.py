@@ -11,8 +11,8 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 
-from tenfold.errors import BackendError, TenfoldError
-from tenfold.serve.backends.base import Backend, ModelCard
+from tenfold.errors import TenfoldError
+from tenfold.serve.backends.base import Backend, BackendRefusal, ModelCard, Unreachable
 from tenfold.serve.gateway.refusal import Refusal, retry_after, unknown_model
 
 log = logging.getLogger("tenfold.gateway")
@@ -134,7 +134,7 @@ class Fleet:
             try:
                 await member.backend.start()
                 cards = member.backend.cards()
-            except BackendError as error:
+            except (Unreachable, BackendRefusal) as error:
                 if member.error is None:
                     log.warning("backend %s is not there yet: %s", name, error)
                 member.error = error

@@ -6,6 +6,7 @@ No framework stands here on purpose: routing and validation by one cost more tha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -21,6 +22,10 @@ JSON: Header = (b"content-type", b"application/json")
 EVENTS: Header = (b"content-type", b"text/event-stream; charset=utf-8")
 NO_CACHE: Header = (b"cache-control", b"no-cache")
 CLOSE: Header = (b"connection", b"close")
+
+
+_LINGER_S = 5.0
+_LINGER_BYTES = 64 * 1024 * 1024
 
 
 class ClientGone(Exception):
@@ -75,6 +80,28 @@ async def respond(send: Send, status: int, headers: list[Header], body: bytes) -
     headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def respond_to_a_sender(
+    send: Send, receive: Receive, status: int, headers: list[Header], body: bytes
+) -> None:
+    """An answer to somebody who is still sending a body that nobody wants, then the end.
+
+    Closing at once would reset the connection, and the client would see that instead of its answer. So
+    the rest of the body is read and thrown away, up to a bound, before the last byte of the answer.
+    """
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body[:-1], "more_body": True})
+    num_bytes = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            while num_bytes < _LINGER_BYTES:
+                message = await receive()
+                num_bytes += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    break
+    await send({"type": "http.response.body", "body": body[-1:]})
 
 
 class Departure:

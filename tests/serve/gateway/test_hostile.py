@@ -1,0 +1,254 @@
+"""Bytes that no decent client sends. Each gets an answer of its own or a closed connection; the gateway
+goes on."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def served(serving, echo):
+    with serving(echo, max_body_bytes=100_000, body_timeout_s=0.3) as made:
+        yield made
+        assert post(made, b'{"model":"echo","messages":[{"role":"user","content":"x"}]}')[0] == 200
+
+
+def post(served, body, path=CHAT, method="POST", headers=None):
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        data = response.read()
+        error = json.loads(data)["error"] if response.status >= 400 and method != "HEAD" else None
+        return response.status, error, dict(response.headers)
+    finally:
+        connection.close()
+
+
+def raw(served, data, wait=True):
+    """What comes back for these bytes until the gateway closes or is silent."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=3) as connection:
+        connection.sendall(data)
+        if not wait:
+            return b""
+        seen = b""
+        try:
+            while part := connection.recv(65536):
+                seen += part
+        except TimeoutError:
+            pass
+        return seen
+
+
+@pytest.mark.parametrize(
+    ("body", "match"),
+    [
+        (b"", "empty"),
+        (b"{", "char 1"),
+        (b'{"model": "echo",, }', "column 18"),
+        (b"\xff\xfe{}", "UTF-8"),
+        (b'{"a":"\\ud800"}', "surrogate"),
+        (b"[1e999]", "infinity"),
+        (b"[" * 50_000, "depth"),
+        (b"[]", "JSON object"),
+        (b"null", "JSON object"),
+        (b'"text"', "JSON object"),
+        (b"NaN", "not JSON"),
+    ],
+)
+def test_a_body_that_is_not_a_request(served, body, match):
+    status, error, headers = post(served, body)
+    assert status == 400
+    assert match in error["message"]
+    assert error["type"] == "invalid_request_error"
+    assert headers["x-tenfold-tier"] == "refused"
+    assert headers["x-request-id"]
+
+
+def test_nesting_beyond_what_a_key_can_be_made_of(served):
+    deep = b'{"model":"echo","temperature":0,"messages":[{"role":"user","content":"x"}],"deep":'
+    status, error, _ = post(served, deep + b"[" * 500 + b"]" * 500 + b"}")
+    assert status == 400
+    assert "canonical" in error["message"]
+
+
+def test_too_large_by_announcement_and_by_arrival(served):
+    status, error, headers = post(served, b" " * 20_000_000)
+    assert (status, error["code"]) == (413, "request_too_large")
+    assert headers["connection"] == "close"
+
+    def endless():
+        for _ in range(200):
+            yield b" " * 1000
+
+    status, error, _ = post(served, endless())
+    assert (status, error["code"]) == (413, "request_too_large")
+
+
+def test_a_body_that_never_comes(served):
+    seen = raw(
+        served, b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{" % CHAT.encode()
+    )
+    assert seen.startswith(b"HTTP/1.1 408")
+    assert b"body_timeout" in seen
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1/chat",
+        "/v1/chat/completions/",
+        "/v2/models",
+        "/%00%ff",
+        "//",
+        "/v1/models/../x",
+    ],
+)
+def test_unknown_urls(served, path):
+    status, error, _ = post(served, None, path=path, method="GET")
+    assert status == 404
+    assert error["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "allowed"),
+    [
+        (CHAT, "GET", "POST"),
+        (CHAT, "DELETE", "POST"),
+        ("/v1/models", "POST", "GET, HEAD"),
+        ("/healthz", "PUT", "GET, HEAD"),
+    ],
+)
+def test_wrong_methods(served, path, method, allowed):
+    status, error, headers = post(served, None, path=path, method=method)
+    assert (status, headers["allow"]) == (405, allowed)
+    assert allowed.partition(",")[0] in error["message"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: -5\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"\r\n\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /v1/models HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
+    ],
+)
+def test_not_http_at_all(served, data):
+    with socket.create_connection(("127.0.0.1", served.port), timeout=3) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        seen = connection.recv(65536)
+    assert not seen.startswith(b"HTTP/1.1 500")
+
+
+def test_a_model_name_cannot_break_logs_or_headers(served):
+    body = {
+        "model": "a\r\nset-cookie: x\x00\u2028" + "y" * 5000,
+        "messages": [{"role": "user", "content": "x"}],
+    }
+    status, error, headers = post(served, json.dumps(body).encode())
+    assert (status, error["code"]) == (404, "model_not_found")
+    assert "set-cookie" not in headers
+    event = served.events()[-1]
+    assert len(event.model) <= 200
+    assert event.model.isprintable()
+
+
+@settings(
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "model",
+                "messages",
+                "n",
+                "stop",
+                "stream",
+                "stream_options",
+                "temperature",
+                "top_p",
+                "seed",
+                "max_tokens",
+                "prompt",
+                "input",
+                "encoding_format",
+                "dimensions",
+                "x",
+            ]
+        ),
+        st.recursive(
+            st.none()
+            | st.booleans()
+            | st.integers()
+            | st.floats(allow_nan=False, allow_infinity=False)
+            | st.text(max_size=6)
+            | st.just("echo"),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["role", "content", "type", "text", "include_usage"]),
+                    inner,
+                    max_size=3,
+                )
+            ),
+            max_leaves=6,
+        ),
+        max_size=8,
+    ),
+    st.sampled_from([CHAT, "/v1/completions", "/v1/embeddings"]),
+)
+def test_any_json_gets_an_answer_or_names_its_fault(served, body, path):
+    encoded = json.dumps(body).encode("utf-8", "surrogatepass")
+    status, error, _ = post(served, encoded, path=path)
+    assert status in (200, 400, 404)
+    if error is not None:
+        assert set(error) == {"message", "type", "param", "code"}
+        assert error["message"]
+
+
+def test_many_requests_in_one_packet_are_all_answered_in_order(served):
+    def one(text):
+        body = b'{"model":"echo","messages":[{"role":"user","content":"%b"}]}' % text
+        return b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (
+            CHAT.encode(),
+            len(body),
+            body,
+        )
+
+    seen = raw(
+        served,
+        one(b"first") + one(b"second") + b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    )
+    assert seen.count(b"HTTP/1.1 200 OK") == 2
+    assert seen.count(b"HTTP/1.1 404") == 1
+    assert seen.index(b"first first") < seen.index(b"second second")
+
+
+def test_a_mounted_application_owns_its_prefix_and_nothing_beside_it(serving, echo):
+    async def hello(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    with serving(echo, mounts={"/console": hello}) as served:
+        assert post(served, None, path="/console", method="GET")[0] == 200
+        assert post(served, None, path="/console/a", method="GET")[0] == 200
+        assert post(served, None, path="/consoles", method="GET")[0] == 404
+        assert post(served, None, path="/v1/models", method="GET")[0] == 200
