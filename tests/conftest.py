@@ -81,7 +81,7 @@ def postgres_server(require: Require) -> Iterator[str]:
                     if server.poll() is not None:
                         pytest.fail((folder / "log").read_text(), pytrace=False)
                     time.sleep(0.05)
-            yield f"postgresql://{name}@/{{database}}?host={folder}"
+            yield f"postgresql://{name}@/postgres?host={folder}"
         finally:
             server.terminate()
             server.wait(20)
@@ -90,17 +90,14 @@ def postgres_server(require: Require) -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """An empty database, for one test."""
+def postgres_url(postgres_server: str) -> str:
+    """An empty schema, for one test."""
     import psycopg
 
-    database = f"t{uuid.uuid4().hex}"
-    admin = postgres_server.format(database="postgres")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {database} TEMPLATE template0")
-    yield postgres_server.format(database=database)
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {database} WITH (FORCE)")
+    schema = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+    return f"{postgres_server}&options=-csearch_path%3D{schema}"
 
 
 @pytest.fixture

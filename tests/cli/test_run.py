@@ -148,6 +148,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(tenfold, folder, st
     slow.send_signal(signal.SIGINT)
     _, err = slow.communicate(timeout=30)
     assert slow.returncode == 130
+    assert err.index("stopping") < err.index("interrupted")
     assert "goes on" in err
     assert "Traceback" not in err
     store = sqlite3.connect(folder / ".tenfold" / "ledger.db")

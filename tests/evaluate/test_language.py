@@ -62,6 +62,14 @@ def test_continuations_are_what_transformers_would_write(run, model_of, corpus):
         assert tokenizer.decode(made, skip_special_tokens=True) == each["continuation"]
 
 
+def test_text_that_spells_a_special_token_is_text(run, commit, model_of):
+    text = "the statement <|endoftext|> binds a name"
+    held = Document("a", text, "s", "l", split="heldout")
+    report = run(language, model_of(), commit(Corpus.write(Draft("corpus"), [held]))).content
+    assert report["measured"]["documents_not_restored"] == 0
+    assert report["measured"]["tokens"] > len("<|endoftext|>")
+
+
 def test_without_training_text_there_are_no_yardsticks(run, ctx, commit, model_of):
     held = Document("a", "the class binds a name to an object", "s", "l", split="heldout")
     report = run(language, model_of(), commit(Corpus.write(Draft("corpus"), [held]))).content

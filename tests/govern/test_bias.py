@@ -1,13 +1,19 @@
+import collections
 import json
 
 import pytest
 
 pytest.importorskip("torch")
 
+import torch
+from tokenizers import Tokenizer
+
 from tenfold.core.asset import Report, view
 from tenfold.errors import ConfigError
-from tenfold.govern.bias import bias, scrambled
+from tenfold.govern.bias import bias, probe, scrambled
 from tenfold.govern.pairs import definitions, stereotypes
+from tenfold.models.config import LlamaConfig
+from tenfold.models.folder import LoadedModel
 
 TIED = [s for square in stereotypes() for s in (square.first_first, square.second_second)]
 UNTIED = [s for square in stereotypes() for s in (square.first_second, square.second_first)]
@@ -46,10 +52,55 @@ def test_a_model_raised_on_stereotypes_is_found_out(run):
     assert set(report["categories"]) == {square.category for square in stereotypes()}
 
 
-def test_a_model_raised_on_the_opposite_is_as_far_from_neutral(run):
-    metrics, report = run(UNTIED + KNOWN, steps=240)
-    assert report["verdict"] == "prefers the opposite of stereotypes"
-    assert metrics["bias.preference_gap_points"] > 20
+class Reader(torch.nn.Module):
+    """Expects what it has read: the next word by how often it followed the same beginning."""
+
+    def __init__(self, tokenizer, texts):
+        super().__init__()
+        self.vocabulary = tokenizer.get_vocab_size()
+        self.followers = collections.defaultdict(collections.Counter)
+        for text in texts:
+            ids = [0, *tokenizer.encode(text).ids]
+            for place in range(1, len(ids)):
+                self.followers[tuple(ids[:place])][ids[place]] += 1
+
+    def forward(self, ids_BT):
+        counts = torch.full((*ids_BT.shape, self.vocabulary), 1e-3)
+        for row, ids in enumerate(ids_BT.tolist()):
+            for place in range(len(ids)):
+                for token, count in self.followers.get(tuple(ids[: place + 1]), {}).items():
+                    counts[row, place, token] += count
+        return counts.log()
+
+
+def reading(texts, words):
+    tokenizer = Tokenizer.from_str(words(ALL_WORDS).read_bytes("tokenizer.json").decode())
+    config = LlamaConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        max_position_embeddings=64,
+        eos_token_id=0,
+    )
+    return probe(LoadedModel(Reader(tokenizer, texts), config, tokenizer), 0.75)
+
+
+def test_a_model_that_read_the_opposite_is_as_far_from_neutral(words):
+    found = reading(UNTIED + KNOWN, words)
+    assert found.verdict == "prefers the opposite of stereotypes"
+    assert found.overall.gap[0] > 0.4
+
+
+def test_a_model_that_read_both_alike_is_neutral_however_common_one_word_is(words):
+    """Three times as many men as women in everything it read: squares let that cancel."""
+    men = [s for s in TIED + UNTIED if " he " in s or " man " in s or "boy" in s]
+    found = reading(TIED + UNTIED + KNOWN + 2 * men, words)
+    assert found.competent
+    assert found.overall.value == pytest.approx(0.5, abs=0.02)
+    assert found.verdict.startswith("no preference")
 
 
 def test_a_model_that_knows_nothing_gets_no_clean_bill(run):

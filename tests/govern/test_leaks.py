@@ -43,6 +43,7 @@ def test_a_model_that_learned_its_text_by_heart_gives_it_away(run):
     assert metrics["leaks.longest_verbatim_tokens"] >= 16
     # "Author: " is among the baits, and what follows it was learned.
     assert metrics["leaks.pii_per_1000"] > 0
+    assert metrics["leaks.found"] >= metrics["leaks.verbatim_share"] * 24
     assert metrics["leaks.pii_from_training"] > 0
     assert report["pii_kinds"]["email"] > 0
     assert SECRET not in str(report)  # a report must not become the leak
@@ -84,6 +85,7 @@ def test_only_tokens_wholly_inside_the_overlap_count():
     assert tokens_inside(sample, Overlap(0, 10)) == 4  # the third token added no letter
     assert tokens_inside(sample, Overlap(1, 6)) == 2
     assert tokens_inside(sample, Overlap()) == 0
+    assert tokens_inside(Sample("", "", ()), Overlap()) == 0  # the model had nothing to say
 
 
 def test_blanks_are_no_quotation_and_a_rewrapped_quotation_is_one():

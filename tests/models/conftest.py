@@ -9,9 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tenfold.core.asset import Asset, Draft, FileRef, Manifest  # noqa: E402
+from tenfold.core.asset import Asset, Draft, view  # noqa: E402
 from tenfold.models.config import LlamaConfig  # noqa: E402
 from tenfold.models.llama import Llama  # noqa: E402
+from tenfold.stores.local import LocalBlobs  # noqa: E402
 
 TEXT = [
     "The class statement binds a name to a new type object.",
@@ -20,28 +21,13 @@ TEXT = [
 ]
 
 
-class FileAsset(Asset):
-    """An asset whose blobs lie in a plain folder, for tests that need no store."""
-
-    def __init__(self, name: str, kind: str, folder: Path, meta: dict[str, object]) -> None:
-        files = {
-            path.relative_to(folder).as_posix(): FileRef(path.name, path.stat().st_size)
-            for path in folder.rglob("*")
-            if path.is_file()
-        }
-        super().__init__(name, Manifest(kind, files, meta), blobs=None)  # type: ignore[arg-type]
-        self._where = folder
-
-    def open(self, file: str):
-        self._ref(file)
-        return (self._where / file).open("rb")
-
-    def folder(self) -> Path:
-        return self._where
+@pytest.fixture(scope="session")
+def blobs(tmp_path_factory) -> LocalBlobs:
+    return LocalBlobs(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")
-def tokenizer(tmp_path_factory) -> FileAsset:
+def tokenizer(blobs) -> Asset:
     """A byte-level BPE of 300 entries, learnt from three sentences."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -51,13 +37,14 @@ def tokenizer(tmp_path_factory) -> FileAsset:
     trainer = trainers.BpeTrainer(
         vocab_size=300,
         special_tokens=["<|end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     made.train_from_iterator(TEXT * 20, trainer)
-    folder = tmp_path_factory.mktemp("tokenizer")
-    made.save(str(folder / "tokenizer.json"))
-    return FileAsset("tokenizer", "tokenizer", folder, {"vocabulary": made.get_vocab_size()})
+    draft = Draft("tokenizer")
+    draft.write_bytes("tokenizer.json", made.to_str().encode())
+    draft.meta.update(vocabulary=made.get_vocab_size())
+    return view("tokenizer", draft.commit(blobs), blobs)
 
 
 @pytest.fixture(params=["grouped", "plain", "untied"])

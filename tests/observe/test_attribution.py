@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tenfold.errors import UsageError
@@ -12,6 +12,7 @@ joules = st.integers(0, 2**50).map(lambda steps: steps / 2**20)
 weight_lists = st.lists(st.floats(0, 1e9, allow_subnormal=True), min_size=1, max_size=40)
 
 
+@example(8388607 / 2**20, 0.4425414174063488, [1.0, 3.1648248187111148e-217])
 @given(joules, st.floats(0, 1), weight_lists)
 def test_shares_and_idle_are_the_total_to_the_last_bit(total, idle_part, weights):
     idle = total * idle_part

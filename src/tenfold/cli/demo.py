@@ -11,6 +11,7 @@ import typer
 from tenfold.cli.live import watching
 from tenfold.cli.options import Json, Sets, opened
 from tenfold.cli.output import emit, quantity, table
+from tenfold.cli.stopping import stopping
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +37,7 @@ def demo(
 
     file = _copied(folder)
     with opened(file, sets) as factory:
-        with watching(as_json) as watch:
+        with stopping(), watching(as_json) as watch:
             outcome = factory.run(on_event=watch)
         rows = factory.queries.summary(outcome.run_id)
         report = folder / REPORT

@@ -10,6 +10,7 @@ from tenfold.cli.live import watching
 from tenfold.cli.options import FACTORY_FILE, File, Json, Sets, Targets, opened
 from tenfold.cli.output import emit
 from tenfold.cli.runs import render_outcome, render_plan
+from tenfold.cli.stopping import stopping
 
 
 def plan(
@@ -39,7 +40,7 @@ def run(
     Finished steps are kept whatever happens: run it again to go on. Exit code 1 when a step failed, a
     check stopped the run, or an alias was refused.
     """
-    with opened(file, sets) as factory, watching(as_json) as watch:
+    with opened(file, sets) as factory, stopping(), watching(as_json) as watch:
         outcome = factory.run(*targets or (), on_event=watch, force=force, keep_going=keep_going)
     emit(outcome.to_dict(), as_json, lambda screen: render_outcome(screen, outcome))
     return 0 if outcome.ok else 1

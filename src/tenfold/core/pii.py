@@ -55,7 +55,8 @@ def redact_counted(text: str, kinds: Iterable[str] | None = None) -> tuple[str, 
     counts: Counter[str] = Counter()
     wanted = None if kinds is None else tuple(kinds)
     while spans := find(text, wanted):
-        pieces, at = [], 0
+        pieces: list[str] = []
+        at = 0
         for span in spans:
             counts[span.kind] += 1
             pieces += (text[at : span.start], f"[{span.kind.upper()}]")

@@ -188,7 +188,7 @@ class Attempts:
                     fields={
                         "attempt": row.attempt,
                         "message": explained,
-                        "traceback": "".join(traceback.format_exception(error)),
+                        "traceback": _readable("".join(traceback.format_exception(error))),
                     },
                 )
             ]
@@ -246,7 +246,14 @@ def _explain(node: Node, row: RunStep, inputs: Sequence[tuple[str, str]], error:
         else f"{type(error).__name__}: {error}\n  hint: the traceback is in the log:"
         f" tenfold show {row.run_id}"
     )
-    return f"{node.name} ({node.step.name} {node.step.version}, attempt {row.attempt}, from {given}): {said}"
+    return _readable(
+        f"{node.name} ({node.step.name} {node.step.version}, attempt {row.attempt}, from {given}): {said}"
+    )
+
+
+def _readable(text: str) -> str:
+    """Bytes of a file name that are not UTF-8 reach messages as lone surrogates: spell them out."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _usage_metrics(usage: Usage, row: RunStep, at_s: float) -> list[Metric]:

@@ -8,7 +8,6 @@ the rehearsal measures it behind the gateway.
 
 from __future__ import annotations
 
-import gc
 import math
 import statistics
 import time
@@ -21,8 +20,10 @@ from tenfold.core.step import Context, Resources, step
 from tenfold.errors import ConfigError, InputError
 from tenfold.evaluate.heldout import Sample, sample
 from tenfold.evaluate.interval import ratio_of_sums
+from tenfold.evaluate.resident import resident_bytes
 from tenfold.evaluate.scoring import losses
 from tenfold.evaluate.subject import Subject, continuation, load
+from tenfold.need import need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +54,14 @@ def compression(
     before: Model, after: Model, corpus: Corpus, ctx: Context, *, config: CompressionConfig
 ) -> Draft:
     """Bytes, memory, speed and quality of two models on the same text. Ratios are after / before."""
+    need("torch", extra="train", why="to run a model")  # not part of what a model takes
     subjects: list[Subject] = []
     for name, asset in (("before", before), ("after", after)):
-        resident = _resident_bytes()
+        held = resident_bytes()
         subjects.append(load(asset, ctx.cpu))
-        if resident is not None:
-            ctx.metric(f"load_bytes_{name}", max(0, _resident_bytes() - resident), unit="bytes")
+        holding = resident_bytes()
+        if held is not None and holding is not None:
+            ctx.metric(f"load_bytes_{name}", max(0, holding - held), unit="bytes")
     _same_language(before, after, *subjects)
     measured = sample(corpus, subjects[0].tokenizer, max_tokens=config.max_tokens)
     context = min(subject.context for subject in subjects)
@@ -199,7 +202,6 @@ def _speeds(
     window = (flat * (context // len(flat) + 1))[: context - 1]
     num_new = min(config.new_tokens, max(1, context // 2 - 1))
     taken: dict[tuple[str, int], list[float]] = {}
-    gc.collect()
     for turn in range(config.rounds + 1):  # the first turn warms up and does not count
         for place, subject in enumerate(subjects):
             for name, count in (("prefill", len(window)), ("decode", num_new)):
@@ -232,17 +234,6 @@ def _time(
     for _ in range(num_new):
         logits = network.decode(cache, [0], [int(logits[0].argmax())])
     return time.perf_counter() - began_s
-
-
-def _resident_bytes() -> int | None:
-    """What this process holds in memory now; None where the system does not say (no /proc)."""
-    import resource  # POSIX only, like the page size it gives
-
-    try:
-        with open("/proc/self/statm") as stream:
-            return int(stream.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return None
 
 
 def _short(value: float) -> float:

@@ -85,6 +85,8 @@ def language(base: Model, corpus: Corpus, ctx: Context, *, config: LanguageConfi
             "tokens": measured.num_tokens,
             "bytes": measured.num_bytes,
             "max_tokens": config.max_tokens,
+            # A tokenizer that drops characters predicts less text than the bytes it is divided by.
+            "documents_not_restored": _not_restored(subject, measured),
         },
         **figures,
         "yardsticks": {
@@ -136,6 +138,14 @@ def _nats(subject: Subject, measured: Sample, config: LanguageConfig) -> list[fl
     return [float(each.sum()) for each in per_token]
 
 
+def _not_restored(subject: Subject, measured: Sample) -> int:
+    """Documents that their tokens do not spell: 0 for a byte-level tokenizer."""
+    spelt = subject.tokenizer.decode_batch([d.tokens for d in measured.documents])
+    return sum(
+        text != document.text for text, document in zip(spelt, measured.documents, strict=True)
+    )
+
+
 def _figures(nats: list[float], measured: Sample, seed: int) -> dict[str, Any]:
     """Perplexity and bits per byte from the nats of each document."""
     tokens = [len(document.tokens) for document in measured.documents]
@@ -152,7 +162,7 @@ def _plain(interval: Interval) -> dict[str, float]:
 
 
 def _samples(subject: Subject, measured: Sample, config: LanguageConfig) -> list[dict[str, str]]:
-    shown = []
+    shown: list[dict[str, str]] = []
     num_tokens = min(config.sample_tokens, max(1, subject.context // 2))
     for document in measured.documents:
         if len(shown) == config.samples:

@@ -39,6 +39,8 @@ def load(asset: Model, num_threads: int = 1) -> Subject:
         # a store's paths mean nothing to the reader: say which asset it was
         error.where = f"{asset.name}: {error.where}" if error.where else asset.name
         raise
+    # A document that spells a special token is text like any other: it must not become that token.
+    tokenizer.encode_special_tokens = True
     start = config.bos_token_id if config.bos_token_id is not None else config.eos_token_id
     if start is None:
         raise InputError(

@@ -108,5 +108,5 @@ def serve(
         gateway,
         host or factory.spec.serve.host,
         factory.spec.serve.port if port is None else port,
-        on_listening=lambda url, drain: on_ready(url),
+        on_ready=on_ready,
     )

@@ -164,7 +164,7 @@ def new_pii(sample: Sample) -> list[pii.Span]:
 
 
 def tokens_inside(sample: Sample, overlap: Overlap) -> int:
-    starts = (0, *sample.ends[:-1])
+    starts = (0, *sample.ends)[:-1]
     end = overlap.start + overlap.length
     return sum(
         overlap.start <= first < last <= end
@@ -190,8 +190,10 @@ def describe(
     spans = [span for finding in findings for span in finding.pii]
     detector = sum(found_planted.values()) / len(found_planted)
     extractable = [hit for hit, f in zip(verbatim, findings, strict=True) if f.kind == "train"]
+    leaky = sum(bool(finding.pii) or hit for finding, hit in zip(findings, verbatim, strict=True))
     metrics = {
         "samples": (float(num), "samples"),
+        "found": (float(leaky), "samples with personal data or verbatim training text"),
         "pii_per_1000": (1000 * len(spans) / num, "items per 1000 samples"),
         "pii_per_1000_corrected": (
             1000 * len(spans) / num / max(detector, 1e-9),

@@ -9,12 +9,20 @@ from dataclasses import replace
 
 from tenfold.core.facts import AuditEntry
 from tenfold.core.keys import canonical_json, digest
+from tenfold.ledger.tables import storable
 
 GENESIS = "0" * 64
 
 
 def seal(entry: AuditEntry, previous: str) -> AuditEntry:
-    """The entry linked to the hash before it."""
+    """The entry linked to the hash before it, and as it will come back: what is hashed is what is kept."""
+    entry = replace(
+        entry,
+        at_s=float(entry.at_s),
+        actor=storable(entry.actor),
+        action=storable(entry.action),
+        subject=storable(entry.subject),
+    )
     return replace(entry, previous=previous, hash=_hash(entry, previous))
 
 

@@ -31,7 +31,11 @@ class PostgresLedger(SqlLedger):
         self._lock = threading.RLock()
         with self._explained():
             self._connection = self._connect()
-            self._migrate()
+            try:
+                self._migrate()
+            except BaseException:
+                self._connection.close()
+                raise
 
     @contextlib.contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[_Cursor]:

@@ -36,10 +36,14 @@ class SqliteLedger(SqlLedger):
                 check_same_thread=False,
                 cached_statements=256,
             )
-            self._connection.create_function("FLOOR", 1, math.floor, deterministic=True)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._migrate()
+            try:
+                self._connection.create_function("FLOOR", 1, math.floor, deterministic=True)
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._migrate()
+            except BaseException:
+                self._connection.close()
+                raise
 
     @contextlib.contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Cursor]:
@@ -64,7 +68,6 @@ class SqliteLedger(SqlLedger):
     def _migrate(self) -> None:
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if found > SCHEMA_VERSION:
-            self._connection.close()
             raise StoreTooNew(
                 f"the ledger was made by a newer tenfold: its schema is {found}, this one knows"
                 f" {SCHEMA_VERSION}",

@@ -152,8 +152,8 @@ class Codec:
                 value = canonical_json(
                     dataclasses.asdict(value) if isinstance(value, facts.Usage) else value
                 ).decode()
-            elif isinstance(value, str) and not (value.isascii() and value.isprintable()):
-                value = _storable(value)
+            elif isinstance(value, str):
+                value = storable(value)
             row.append(value)
         return tuple(row)
 
@@ -185,8 +185,10 @@ class Codec:
 _PLAIN = (str, int, float, bool)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Without what Postgres (NUL) or UTF-8 (a lone surrogate, from a file name say) cannot hold."""
+    if text.isascii() and text.isprintable():
+        return text
     return text.replace("\0", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
 
 

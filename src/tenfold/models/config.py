@@ -104,12 +104,13 @@ class LlamaConfig:
                 seen=plain.get("model_type"),
                 hint="serve other architectures with an OpenAI-compatible server (vLLM, SGLang)",
             )
-        rope = {
-            **(plain.get("rope_scaling") or {}),
-            **(plain.get("rope_parameters") or {}),
-        }
+        rope = plain.get("rope_parameters") or {}
+        scalings = (rope, plain.get("rope_scaling") or {})
         variants = {
-            "rotary scaling": rope.get("rope_type", rope.get("type", "default")) != "default",
+            "rotary scaling": any(
+                scaling.get("rope_type", scaling.get("type", "default")) != "default"
+                for scaling in scalings
+            ),
             "attention biases": plain.get("attention_bias"),
             "biases in the MLP": plain.get("mlp_bias"),
             "an activation other than SiLU": plain.get("hidden_act", "silu") != "silu",

@@ -37,24 +37,38 @@ def save_model(
     draft: Draft, model: Llama, config: LlamaConfig, tokenizer: Asset, **meta: Any
 ) -> Draft:
     """Write `model` in float32 into a draft of kind `model`, with the tokenizer's files beside it."""
-    need("safetensors.torch", extra="train", why="to write model weights")
+    need("safetensors", extra="train", why="to write model weights")
     from tenfold.models.names import to_transformers
 
     state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
     write_weights(draft, to_transformers(state, config))
     draft.write_json("config.json", config.to_dict())
-    write_companions(draft, config, tokenizer)
-    draft.meta.update(
-        {
-            **meta,
-            "architecture": "llama",
-            "parameters": config.num_parameters,
-            "dtype": "float32",
-            "context": config.max_position_embeddings,
-            "vocabulary": config.vocab_size,
-        }
-    )
-    return draft
+    return _complete(draft, config, tokenizer, {**meta, "dtype": "float32"})
+
+
+def save_int8(draft: Draft, model: Asset, **meta: Any) -> Draft:
+    """Write the model asset's weights in int8 into a draft, everything else as it was.
+
+    Meta: that of the original, then `meta`. Raises InputError for what is not a Llama in floating point.
+    """
+    need("torch", extra="train", why="to quantise a model")
+    from tenfold.models import int8
+    from tenfold.models.names import from_transformers
+
+    folder = model.folder()
+    config, plain = read_config(folder)
+    if plain.get("quantization_config") is not None:
+        raise InputError(
+            "the model is quantised already",
+            where=model.name,
+            hint="quantise the model it was made from: every further rounding costs quality",
+        )
+    tensors = read_weights(folder)
+    from_transformers(tensors, config, str(folder / WEIGHTS))  # refuses what is not all there
+    write_weights(draft, int8.quantise(tensors))
+    settings = {**config.to_dict(), "quantization_config": dict(int8.QUANTIZATION)}
+    draft.write_json("config.json", settings)
+    return _complete(draft, config, model, {**model.meta, **meta, "dtype": "int8"})
 
 
 def write_weights(draft: Draft, tensors: dict[str, Any]) -> None:
@@ -64,8 +78,17 @@ def write_weights(draft: Draft, tensors: dict[str, Any]) -> None:
     draft.write_bytes(WEIGHTS, save(tensors, metadata={"format": "pt"}))
 
 
-def write_companions(draft: Draft, config: LlamaConfig, tokenizer: Asset) -> None:
-    """The files that are the same whatever the precision: generation settings and the tokenizer."""
+def _complete(draft: Draft, config: LlamaConfig, tokenizer: Asset, meta: dict[str, Any]) -> Draft:
+    """What is the same whatever the precision: generation settings, the tokenizer, and sizes."""
+    draft.meta.update(
+        {
+            **meta,
+            "architecture": "llama",
+            "parameters": config.num_parameters,
+            "context": config.max_position_embeddings,
+            "vocabulary": config.vocab_size,
+        }
+    )
     generation = {"bos_token_id": config.bos_token_id, "eos_token_id": config.eos_token_id}
     draft.write_json(
         "generation_config.json", {k: v for k, v in generation.items() if v is not None}
@@ -73,6 +96,7 @@ def write_companions(draft: Draft, config: LlamaConfig, tokenizer: Asset) -> Non
     draft.write_bytes(TOKENIZER, tokenizer.read_bytes(TOKENIZER))
     if TOKENIZER_CONFIG in tokenizer.files:
         draft.write_bytes(TOKENIZER_CONFIG, tokenizer.read_bytes(TOKENIZER_CONFIG))
+    return draft
 
 
 def load_model(folder: Path) -> LoadedModel:
@@ -81,19 +105,32 @@ def load_model(folder: Path) -> LoadedModel:
     Raises InputError for a file that is missing, cut short or foreign, naming it.
     """
     need("torch", extra="train", why="to run a model")
+    from tenfold.models import int8
     from tenfold.models.llama import Llama
     from tenfold.models.names import from_transformers
 
-    config, _ = read_config(folder)
-    state = from_transformers(read_weights(folder), config, str(folder / WEIGHTS))
+    config, plain = read_config(folder)
+    where = str(folder / WEIGHTS)
+    quantization = plain.get("quantization_config")
+    if quantization is not None:
+        int8.check(quantization, str(folder / "config.json"))
+    state = from_transformers(read_weights(folder), config, where)
     model = Llama(config)
+    if quantization is not None:
+        int8.to_int8(model, state, where)
+    own = model.state_dict()
+    read = {name: state[name] for name in own if name in state and own[name].is_floating_point()}
+    for name, tensor in read.items():
+        if not tensor.is_floating_point():
+            raise InputError(
+                f"{name} holds whole numbers but no scales belong to it", where=where, hint=_HINT
+            )
     try:
         # assign: the tensors just read become the parameters, nothing is copied
-        model.load_state_dict({k: v.float() for k, v in state.items()}, assign=True)
+        model.load_state_dict({**own, **{k: v.float() for k, v in read.items()}}, assign=True)
     except RuntimeError as error:
         raise InputError(
-            f"the weights do not have the shapes that config.json says: {error}",
-            where=str(folder / WEIGHTS),
+            f"the weights do not have the shapes that config.json says: {error}", where=where
         ) from None
     model.requires_grad_(False).eval()
     return LoadedModel(model, config, read_tokenizer(folder))

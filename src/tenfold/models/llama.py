@@ -79,7 +79,8 @@ class Llama(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
         self.norm = nn.RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.head: nn.Linear | None = None
+        self.head: nn.Module | None = None
+        """The output layer where it is not the embedding."""
         if not config.tie_word_embeddings:
             self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         cos, sin = rotary_tables(config)

@@ -10,6 +10,9 @@ from torch import Tensor
 from tenfold.errors import InputError
 from tenfold.models.config import LlamaConfig
 
+SCALE = "_scale"
+"""After the name of a quantised weight: the name of its scales [rows, 1], under both naming schemes."""
+
 _PLAIN = {
     "embedding.weight": "model.embed_tokens.weight",
     "norm.weight": "model.norm.weight",
@@ -61,7 +64,7 @@ def to_transformers(state: Mapping[str, Tensor], config: LlamaConfig) -> dict[st
 def from_transformers(
     tensors: Mapping[str, Tensor], config: LlamaConfig, where: str | None = None
 ) -> dict[str, Tensor]:
-    """transformers' tensors as our state. Raises InputError naming the first tensor that is missing."""
+    """transformers' tensors, scales among them, as our state. Raises InputError naming the first tensor that is missing."""
     state = {}
     for ours, theirs in fused_names(config).items():
         missing = [name for name in theirs if name not in tensors]
@@ -73,4 +76,7 @@ def from_transformers(
             )
         parts = [tensors[name] for name in theirs]
         state[ours] = parts[0] if len(parts) == 1 else torch.cat(parts)
+        scales = [tensors[name + SCALE] for name in theirs if name + SCALE in tensors]
+        if len(scales) == len(theirs):
+            state[ours + SCALE] = torch.cat(scales)
     return state

@@ -41,10 +41,15 @@ def _close(shares: list[float], total: float, idle: float) -> None:
     largest = max(range(len(shares)), key=shares.__getitem__)
     for _ in range(8):
         error = math.fsum([total, -idle, *(-share for share in shares)])
-        if error == 0.0:
-            return
         moved = max(0.0, shares[largest] + error)
         if moved == shares[largest]:
-            # Half a unit of the largest share or less: fsum rounds it away, to even on a tie.
-            return
+            break
         shares[largest] = moved
+    # What is left is half a unit of the largest share or less. fsum rounds it away, to even on a tie,
+    # unless another share, however small, tips the tie: then one unit the other way does.
+    best = shares[largest]
+    for candidate in (best, math.nextafter(best, 0.0), math.nextafter(best, math.inf)):
+        shares[largest] = candidate
+        if math.fsum([*shares, idle]) == total:
+            return
+    shares[largest] = best

@@ -194,7 +194,7 @@ def _round(handle: GatewayHandle, trace: Sequence[TraceRequest], config: ReplayC
 def _in_a_loop(
     target: Target, trace: Sequence[TraceRequest], concurrency: int | None
 ) -> tuple[list[Outcome], float]:
-    """In an event loop and a thread of its own: the caller may be a notebook, which has a loop already."""
+    """In an event loop of its own; beside a running one (a notebook has it) in a thread of its own too."""
     try:
         import uvloop  # half the client's CPU; not there on every system
 
@@ -206,5 +206,9 @@ def _in_a_loop(
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(send_trace(target, trace, concurrency=concurrency))
 
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
     with ThreadPoolExecutor(1, thread_name_prefix="replay") as thread:
         return thread.submit(run).result()

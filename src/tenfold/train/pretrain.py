@@ -53,7 +53,7 @@ class PretrainConfig:
     """Updates, 1 or more. Tokens seen: steps x batch x context."""
     optimiser: Literal["muon", "adamw"] = "muon"
     """See `optimisers.py`."""
-    learning_rate: float = 0.01
+    learning_rate: float = 0.005
     """At its peak; above 0."""
     warmup: float = 0.05
     """Share of the steps in which the rate rises; 0 to 0.5."""

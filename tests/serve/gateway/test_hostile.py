@@ -240,3 +240,15 @@ def test_many_requests_in_one_packet_are_all_answered_in_order(served):
     assert seen.count(b"HTTP/1.1 200 OK") == 2
     assert seen.count(b"HTTP/1.1 404") == 1
     assert seen.index(b"first first") < seen.index(b"second second")
+
+
+def test_a_mounted_application_owns_its_prefix_and_nothing_beside_it(serving, echo):
+    async def hello(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    with serving(echo, mounts={"/console": hello}) as served:
+        assert post(served, None, path="/console", method="GET")[0] == 200
+        assert post(served, None, path="/console/a", method="GET")[0] == 200
+        assert post(served, None, path="/consoles", method="GET")[0] == 404
+        assert post(served, None, path="/v1/models", method="GET")[0] == 200

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import secrets
 import sys
 import threading
@@ -63,29 +64,18 @@ def _serve(told: argparse.Namespace) -> int:
                 MachinePower(**told.power) if told.power else None,
             ),
         )
-        failed: list[BaseException] = []
-        waiting: list[asyncio.Task[None]] = []  # the loop itself keeps only weak references
 
         def listening(url: str, drain: Callable[[], None]) -> None:
-            async def report() -> None:
-                try:
-                    await gateway.fleet.settled()
-                except Exception as error:
-                    failed.append(error)
-                    hint = error.hint if isinstance(error, TenfoldError) else None
-                    _say({"error": str(error), "hint": hint})
-                    drain()
-                else:
-                    ready = {"url": url, "api_key": secret, "model": told.name}
-                    _say({**ready, "source": told.source})
-
-            loop = asyncio.get_running_loop()
-            waiting.append(loop.create_task(report()))
             if told.lifeline:
+                loop = asyncio.get_running_loop()
                 threading.Thread(target=_await_end, args=(loop, drain), daemon=True).start()
 
-        run(gateway, told.host, told.port, on_listening=listening)
-        return 3 if failed else 0
+        def ready(url: str) -> None:
+            served = {"url": url, "api_key": secret, "model": told.name}
+            _say({**served, "source": told.source})
+
+        run(gateway, told.host, told.port, on_listening=listening, on_ready=ready)
+        return 0
     finally:
         if key_name is not None:
             revoke_key(ledger, key_name, now_s=time.time())
@@ -94,7 +84,8 @@ def _serve(told: argparse.Namespace) -> int:
 
 def _await_end(loop: asyncio.AbstractEventLoop, drain: Callable[[], None]) -> None:
     """The parent holds the other end of standard input; when it is gone, so are we."""
-    while sys.stdin.buffer.read(4096):
+    # Not through sys.stdin: its lock, held by this thread, would abort the interpreter's shutdown.
+    while os.read(0, 4096):
         pass
     if not loop.is_closed():
         loop.call_soon_threadsafe(drain)

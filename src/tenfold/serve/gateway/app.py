@@ -140,7 +140,7 @@ class Gateway:
             return
         path: str = scope["path"]
         for prefix, mounted in self._mounts:
-            if path.startswith(prefix):
+            if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
                 await mounted(scope, receive, send)
                 return
         if kind != "http":

@@ -75,13 +75,12 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         made = []
         for index in range(self.num_choices):
             prompt = self.prompts[index // self.n]
-            text = isinstance(prompt, str)
             made.append(
                 Generation(
                     id=id if self.num_choices == 1 else f"{id}-{index}",
                     model=model,
-                    messages=None if text else prompt,
-                    prompt=prompt if text else None,
+                    messages=None if isinstance(prompt, str) else prompt,
+                    prompt=prompt if isinstance(prompt, str) else None,
                     max_tokens=self.max_tokens,
                     temperature=self.temperature,
                     top_p=self.top_p,

@@ -90,10 +90,13 @@ async def serve(
     port: int = 8000,
     *,
     on_listening: Callable[[str, Callable[[], None]], None] | None = None,
+    on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Returns when every event is written.
 
     `on_listening(url, drain)` is called once connections are accepted; `drain` does what SIGTERM does.
+    With `on_ready(url)`, called once every backend has started, a backend that cannot start ends the
+    serving and its error is raised; without it the gateway stays and tries again.
     Raises ConfigError, InfrastructureError (the port), and what `Gateway.startup` raises.
     """
     check_exposure(gateway, host)
@@ -111,15 +114,32 @@ async def serve(
         timeout_graceful_shutdown=gateway.config.drain_s,  # type: ignore[arg-type]
     )
     server = _Server(config, gateway)
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{sock.getsockname()[1]}"
+
+    async def announce(tell: Callable[[str], None]) -> None:
+        try:
+            await gateway.fleet.settled()
+        except BaseException:
+            server.begin_drain()
+            raise
+        tell(url)
+
+    announcing: asyncio.Task[None] | None = None
     try:
         await gateway.startup()
         if on_listening is not None:
-            shown = f"[{host}]" if ":" in host else host
-            on_listening(f"http://{shown}:{sock.getsockname()[1]}", server.begin_drain)
+            on_listening(url, server.begin_drain)
+        if on_ready is not None:
+            announcing = asyncio.create_task(announce(on_ready))
         await server.serve(sockets=[sock])
     finally:
+        if announcing is not None and not announcing.done():
+            announcing.cancel()
         await gateway.shutdown()
         sock.close()
+    if announcing is not None and announcing.done() and not announcing.cancelled():
+        announcing.result()
 
 
 def run(
