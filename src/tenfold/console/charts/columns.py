@@ -29,7 +29,7 @@ def columns(
     """
     if not times_s:
         return Markup("")
-    left, right, top, bottom = 46, 8, 26, 34
+    left, right, top, bottom = 46, 8, 26, 24
     start = times_s[0]
     end = max(times_s[-1] + bucket_s, until_s or 0.0)
     totals = [sum(values) for values in zip(*series.values(), strict=True)]
