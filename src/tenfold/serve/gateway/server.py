@@ -148,13 +148,14 @@ def run(
     port: int = 8000,
     *,
     on_listening: Callable[[str, Callable[[], None]], None] | None = None,
+    on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """`serve` on an event loop of its own: uvloop where there is one. Owns the process."""
     # The recorder's thread gives the interpreter back this soon when the event loop wants it; Python's
     # 5 ms would show in every answer that meets a batch being written.
     sys.setswitchinterval(0.0005)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(gateway, host, port, on_listening=on_listening))
+        runner.run(serve(gateway, host, port, on_listening=on_listening, on_ready=on_ready))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
