@@ -55,12 +55,15 @@ class Workshop:
     folder: Path
     log: SideLog = field(init=False)
     children: list[int] = field(default_factory=list)
+    made: list[Factory] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.log = SideLog(self.folder / "side.log")
 
     def factory(self, **options: Any) -> Factory:
-        return Factory("workshop", directory=self.folder, **options)
+        made = Factory("workshop", directory=self.folder, **options)
+        self.made.append(made)
+        return made
 
     def step(
         self, name: str, *, delay_s: float = 0.0, version: str = "1", **metrics: float
@@ -93,7 +96,13 @@ class Workshop:
         return factory
 
     def fork(self, work: Callable[[], object]) -> int:
-        """Do `work` in a child process; its id."""
+        """Do `work` in a child process; its id.
+
+        Nothing of SQLite may be carried over a fork: closing an inherited connection would drop the
+        locks of the child's own.
+        """
+        while self.made:
+            self.made.pop().close()
         pid = os.fork()
         if pid == 0:
             status = 1
