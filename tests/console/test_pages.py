@@ -19,7 +19,7 @@ from tenfold.ledger.memory import MemoryLedger
 from tenfold.queries import Queries
 
 PAGES = ("/", "/factory", "/factory?asset=base", "/runs", "/runs/r-second", "/runs/latest", "/models",
-         "/traffic", "/traffic?window=7d&source=r-second", "/assets/small", "/assets/model@champion")  # fmt: skip
+         "/traffic", "/traffic?window=7d&source=r-second/rehearsal", "/assets/small", "/assets/model@champion")  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -201,7 +201,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(past):
 def test_the_state_of_a_view_is_in_its_address(past):
     with client(past[2]) as web:
         everything = web.get("/console/traffic?window=7d").text
-        rehearsal = web.get("/console/traffic?window=7d&source=r-second").text
+        rehearsal = web.get("/console/traffic?window=7d&source=r-second/rehearsal").text
         nonsense = web.get("/console/traffic?window=forever&source=nobody&prefix=x&parts=y")
         failed = web.get("/console/runs?status=failed").text
     assert "refused" in everything

@@ -32,7 +32,7 @@ def test_it_tells_the_run_in_figures(past, report):
     for text in ("10.8×", "48.6", "6.9 MB", "1.95 MB", "121 requests/s", "190 mJ", "± 40 %"):
         assert text in html, text
     for title in ("Bits per byte on held-out text", "Latency", "Where answers came from", "Checks",
-                  "Energy of each step", "Loss while base learned", "Data", "How the figures came about"):  # fmt: skip
+                  "Energy of each step", "Loss while base learned", "Data", "Requests of rehearsal", "How the figures came about"):  # fmt: skip
         assert title in html, title
     assert "near_duplicate" in html
     assert "PSF-2.0" in html

@@ -29,6 +29,7 @@ from tenfold.core.ports import Ledger
 NOW_S = 1_795_253_400.0
 FACTORY = "laptop"
 HOST = "bench-1"
+REHEARSAL = "r-second/rehearsal"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,7 +397,7 @@ def write_traffic(ledger: Ledger, history: History, now_s: float, num_requests: 
     rehearsal = [
         replace(
             request(history, f"cmpl-rehearsal-{index}"),
-            source="r-second",
+            source=REHEARSAL,
             at_s=now_s - 86_100 + index * 0.02,
             tier="exact" if index % 10 else "model",
             latency_ms=1.4 if index % 10 else 640.0,

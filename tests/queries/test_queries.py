@@ -264,7 +264,24 @@ def test_traffic_counts_every_request_once(past, history):
     assert [t.tier for t in found.tiers] == ["exact", "model", "refused"], "cheapest first"
     live = queries.traffic(history.NOW_S - 10 * 86_400, source="live")
     assert live.total.requests == sum(e.source == "live" for e in events)
-    assert set(found.sources) == {"live", "r-second"}
+    assert set(found.sources) == {"live", history.REHEARSAL}
+
+
+def test_a_burst_is_seen_in_buckets_of_its_own_length(past, history):
+    _, written, _ = past
+    fresh = MemoryLedger()
+    fresh.append(
+        [
+            replace(history.request(written, f"cmpl-{n}"), at_s=history.NOW_S - 100 + n)
+            for n in range(60)
+        ]
+    )
+    found = Queries(fresh, now=lambda: history.NOW_S).traffic()
+    assert found.bucket_s <= 5
+    assert sum(sum(values) for values in found.series.values()) == 60
+    coarse = Queries(fresh, now=lambda: history.NOW_S).traffic(bucket_s=600.0)
+    assert coarse.bucket_s == 600
+    fresh.close()
 
 
 def test_traffic_latencies_are_values_that_occurred(past, history):

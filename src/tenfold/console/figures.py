@@ -140,5 +140,10 @@ def iso(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="seconds")
 
 
+def ends(text: str, start: int = 9, end: int = 8) -> str:
+    """Both ends of a long id: its kind is in front, what tells it apart is at the back."""
+    return text if len(text) <= start + end + 1 else f"{text[:start]}…{text[-end:]}"
+
+
 def short(digest: str | None, length: int = 12) -> str:
     return digest[:length] if digest else NONE

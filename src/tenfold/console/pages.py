@@ -30,7 +30,7 @@ def environment(prefix: str) -> jinja2.Environment:
     )
     for name in ("count", "size", "duration", "latency", "money", "energy", "share", "clock"):
         env.filters[name] = getattr(figures, name)
-    for name in ("moment", "iso", "short", "digits"):
+    for name in ("moment", "iso", "short", "digits", "ends"):
         env.filters[name] = getattr(figures, name)
     env.globals.update(
         sign=sign,

@@ -95,8 +95,7 @@ def traffic(
     source: str | None,
     num_recent: int,
 ) -> Traffic:
-    bucket = bucket_s or bucket_for(until_s - since_s)
-    rows = past.ledger.traffic(since_s, bucket, source)
+    bucket, rows = _buckets(past, since_s, until_s, bucket_s, source)
     where: dict[str, Any] = {"source": source} if source is not None else {}
     newest = past.ledger.read(RequestEvent, newest=True, limit=SAMPLE, **where)
     events = [event for event in newest if event.at_s >= since_s]
@@ -118,6 +117,21 @@ def traffic(
         recent=tuple(events[:num_recent]),
         energy=tuple(w for w in windows if w.ended_at_s >= since_s),
     )
+
+
+def _buckets(
+    past: Past, since_s: float, until_s: float, bucket_s: float | None, source: str | None
+) -> tuple[float, list[TrafficRow]]:
+    """Rows in buckets as fine as the time since the first request allows: a burst keeps its shape."""
+    bucket = bucket_s or bucket_for(until_s - since_s)
+    while True:
+        rows = past.ledger.traffic(since_s, bucket, source)
+        if not rows or bucket_s:
+            return bucket, rows
+        finer = bucket_for(until_s - max(since_s, min(row.bucket_at_s for row in rows)))
+        if finer >= bucket:
+            return bucket, rows
+        bucket = finer
 
 
 def _tier(

@@ -21,14 +21,16 @@ def columns(
     y_unit: str,
     width: int = 960,
     height: int = 250,
-    since_s: float | None = None,
     until_s: float | None = None,
 ) -> Markup:
-    """`series` maps a name (also its CSS class, `t-<name>`) to a value per time; first at the bottom."""
+    """`series` maps a name (also its CSS class, `t-<name>`) to a value per time; first at the bottom.
+
+    The axis goes on to `until_s` (now, say), so that a quiet end is seen as one.
+    """
     if not times_s:
         return Markup("")
-    left, right, top, bottom = 46, 8, 26, 34
-    start = min(times_s[0], since_s if since_s is not None else times_s[0])
+    left, right, top, bottom = 46, 8, 26, 24
+    start = times_s[0]
     end = max(times_s[-1] + bucket_s, until_s or 0.0)
     totals = [sum(values) for values in zip(*series.values(), strict=True)]
     y_ticks = [t for t in ticks(0, max([*totals, 1]), 4) if t == int(t)]
@@ -43,7 +45,7 @@ def columns(
     ]
     marks += _time_axis(start, end, x, height - bottom + 17)
     marks.append(element("text", y_unit, cls="axis", x=left - 38, y=13))
-    thick = max(1.0, (x(bucket_s) - x(0)) * 0.82)
+    thick = min(48.0, max(1.0, (x(bucket_s) - x(0)) * 0.82))
     for index, at_s in enumerate(times_s):
         base = 0.0
         for name, values in series.items():
@@ -77,7 +79,8 @@ def _time_axis(start: float, end: float, x: Scale, y: float) -> list[Markup]:
     first = int(start // step) + 1
     return [
         element("text", _clock(n * step, days=step >= 86_400, short=step >= 60), cls="tick",
-                x=x(n * step), y=y, text_anchor="middle", data_at=str(n * step))
+                x=x(n * step), y=y, text_anchor="middle", data_at=str(n * step),
+            data_fine="1" if step < 60 else None)
         for n in range(first, int(end // step) + 1)
         if x.start + 14 <= x(n * step) <= x.end - 14
     ]  # fmt: skip

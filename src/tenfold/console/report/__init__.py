@@ -20,7 +20,10 @@ from tenfold.console.views.run import run_gantt
 from tenfold.queries import Queries
 from tenfold.queries.lineage import DataCount
 from tenfold.queries.runs import RunDetail
+from tenfold.queries.traffic import Traffic
 
+BUCKET_S = 86_400.0
+"""Of no matter: only the sums are shown."""
 STYLES = ("tokens.css", "charts.css", "report.css")
 SCRIPTS = ("theme.js", "charts.js")
 
@@ -45,7 +48,6 @@ def _context(queries: Queries, detail: RunDetail) -> dict[str, Any]:
     sections: dict[str, list[Any]] = {}
     for row in queries.summary(run.id):
         sections.setdefault(row.section, []).append(row)
-    traffic = queries.traffic(run.started_at_s, source=run.id, num_recent=0)
     return {
         "run": run,
         "detail": detail,
@@ -56,12 +58,23 @@ def _context(queries: Queries, detail: RunDetail) -> dict[str, Any]:
         "drawing": run_drawing(detail),
         "verdicts": [v for step in detail.steps for v in step.verdicts],
         "data": _data(queries, detail),
-        "traffic": traffic if traffic.total.requests else None,
+        "rehearsals": _rehearsals(queries, detail),
         "methods": methods(queries, detail),
         "style": Markup("\n".join(text_of(name) for name in STYLES)),
         "script": Markup("\n".join(text_of(name) for name in SCRIPTS)),
         "mark": Markup(text_of("favicon.svg")),
     }
+
+
+def _rehearsals(queries: Queries, detail: RunDetail) -> list[tuple[str, Traffic]]:
+    """(asset, traffic) of the steps that sent requests; `RUN/ASSET` is what their events are filed under."""
+    found = []
+    for step in detail.steps:
+        source = f"{step.from_run or detail.summary.id}/{step.asset}"
+        traffic = queries.traffic(0.0, BUCKET_S, source, num_recent=0)
+        if traffic.total.requests:
+            found.append((step.asset, traffic))
+    return found
 
 
 def _data(queries: Queries, detail: RunDetail) -> tuple[DataCount, ...]:

@@ -17,8 +17,8 @@
     for (const node of document.querySelectorAll("time[data-clock]")) write(node, new Date(Number(node.dataset.clock) * 1000).toLocaleTimeString("en-GB"));
     for (const node of document.querySelectorAll("text[data-at]")) {
       const moment = new Date(Number(node.dataset.at) * 1000);
-      const midnight = moment.getHours() === 0 && moment.getMinutes() === 0;
-      write(node, midnight ? moment.toLocaleDateString("en-GB", { day: "2-digit", month: "short" }) : moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }));
+      const midnight = moment.getHours() === 0 && moment.getMinutes() === 0 && !node.dataset.fine;
+      write(node, midnight ? moment.toLocaleDateString("en-GB", { day: "2-digit", month: "short" }) : moment.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: node.dataset.fine && "2-digit" }));
     }
   }
   tick();

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenfold.console.charts import columns, sparkline
+from tenfold.console.figures import duration
 from tenfold.console.views.drawing import factory_drawing
 from tenfold.console.views.view import View
 from tenfold.queries import Queries
@@ -25,7 +26,8 @@ def load(queries: Queries, prefix: str, params: Mapping[str, str]) -> dict[str, 
             today.series,
             bucket_s=today.bucket_s,
             label="requests by tier over the last 24 hours",
-            y_unit=f"requests / {int(today.bucket_s // 60)} min",
+            y_unit=f"requests per {duration(today.bucket_s)}",
+            until_s=today.until_s,
             width=560,
             height=220,
         ),

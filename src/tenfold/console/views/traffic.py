@@ -35,6 +35,7 @@ def load(queries: Queries, prefix: str, params: Mapping[str, str]) -> dict[str, 
             bucket_s=found.bucket_s,
             label=f"requests by tier, {window}",
             y_unit=f"requests per {duration(found.bucket_s)}",
+            until_s=found.until_s,
         ),
     }
 

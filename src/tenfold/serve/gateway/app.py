@@ -121,8 +121,15 @@ class Gateway:
         self.state = "serving"
 
     def drain(self) -> None:
-        """From now on new requests are refused and `/healthz` says 503; answers under way go on."""
+        """From now on new requests are refused and `/healthz` says 503; answers under way go on.
+
+        A mounted application that has streams without an end is told to end them (`close()`).
+        """
         self.state = "draining"
+        for _, mounted in self._mounts:
+            close = getattr(mounted, "close", None)
+            if close is not None:
+                close()
 
     async def shutdown(self) -> None:
         """After the last answer: stop the backends, write every event."""
