@@ -33,18 +33,32 @@ _MODELS = {
 }
 
 
-def _response(value: object) -> bytes:
-    body = json.dumps(value).encode()
-    head = (
-        f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
+def _response(body: bytes, kind: str) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
+
+
+def _whole(value: object) -> bytes:
+    return _response(json.dumps(value).encode(), "application/json")
+
+
+def _stream() -> bytes:
+    """The same answer as server-sent events: one piece, the reason, the usage, the end."""
+    base = {k: v for k, v in _COMPLETION.items() if k != "usage"}
+    base["object"] = "chat.completion.chunk"
+    pieces: list[dict[str, object]] = [
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "At once."}}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        {"choices": [], "usage": _COMPLETION["usage"]},
+    ]
+    lines = [f"data: {json.dumps({**base, **piece})}\n\n" for piece in pieces]
+    return _response("".join([*lines, "data: [DONE]\n\n"]).encode(), "text/event-stream")
 
 
 class Instant(asyncio.Protocol):
     """Reads just enough HTTP to know where a request ends."""
 
-    _ANSWERS = (_response(_MODELS), _response(_COMPLETION))
+    _ANSWERS = (_whole(_MODELS), _whole(_COMPLETION), _stream())
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -60,8 +74,10 @@ class Instant(asyncio.Protocol):
             length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
             if len(self._buffer) < end + 4 + length:
                 return
+            body = self._buffer[end + 4 : end + 4 + length].replace(b" ", b"")
             self._buffer = self._buffer[end + 4 + length :]
-            self._transport.write(self._ANSWERS[head.startswith(b"post")])  # type: ignore[attr-defined]
+            which = 2 if b'"stream":true' in body else int(head.startswith(b"post"))
+            self._transport.write(self._ANSWERS[which])  # type: ignore[attr-defined]
 
 
 async def backend() -> None:
