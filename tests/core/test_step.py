@@ -73,3 +73,10 @@ def test_a_required_setting() -> None:
     make.__annotations__["config"] = Config
     with pytest.raises(ConfigError, match="'source' is required"):
         step(version="1", name="s")(make).configure({})
+
+
+def test_an_annotation_that_cannot_be_resolved() -> None:
+    with pytest.raises(ConfigError, match="cannot be resolved: name 'Nowhere'"):
+
+        @step(version="1")
+        def bad(ctx: Nowhere) -> Any: ...  # type: ignore[name-defined]  # noqa: F821

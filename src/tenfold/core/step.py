@@ -172,7 +172,13 @@ def step(
     """
 
     def make(target: Callable[..., Any]) -> Step:
-        hints = get_type_hints(target)
+        try:
+            hints = get_type_hints(target)
+        except NameError as error:
+            raise ConfigError(
+                f"an annotation of the step {target.__qualname__} cannot be resolved: {error}",
+                hint="import it at the top of the module, not inside a function or TYPE_CHECKING",
+            ) from None
         parameters = inspect.signature(target).parameters
         inputs: dict[str, str] = {}
         variadic = None

@@ -192,8 +192,13 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
 
 
+def codec(cls: type) -> Codec:
+    """The codec of a kind of fact, made once."""
+    return _codec(cls)  # type: ignore[arg-type]  # mypy takes no type for hashable
+
+
 @cache
-def codec(cls: Any) -> Codec:
+def _codec(cls: Any) -> Codec:
     hints = get_type_hints(cls)
     columns = tuple(field.name for field in dataclasses.fields(cls) if field.name != "seq")
     manifests = frozenset(name for name in columns if hints[name] is Manifest)
