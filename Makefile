@@ -24,8 +24,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix src tests bench
 	$(BIN)/ruff format src tests bench
 
+# Every measured claim, on a quiet machine; writes bench/results. `make floor FLAGS=--quick` only looks.
+bench: floor
+
 floor: $(VENV)/.dev
-	$(BIN)/python bench/floor.py
+	$(BIN)/python bench/floor.py $(FLAGS)
 
 clean:
 	rm -rf $(VENV) tenfold-demo build dist

@@ -63,7 +63,7 @@ class Kills:
 
 
 def measure(quick: bool) -> Figures:
-    chain = kills(8 if quick else 20, "chain")
+    chain = kills(6 if quick else 20, "chain")
     few = "" if not quick else "; FEWER kills than the full run's 20"
     how = (
         f"worst of {len(chain.redone)} kills -9 at random moments (seed {SEED}) of a process that runs "

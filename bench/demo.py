@@ -18,12 +18,14 @@ from tenfold.core.facts import Metric
 from tenfold.factory import Factory
 
 QUICK = (
+    "assets.base.config.depth=2",
     "assets.base.config.steps=4",
     "assets.base.config.batch=4",
     "assets.quality.config.max_tokens=2000",
     "assets.quality.config.ngram_tokens=100000",
     "assets.compression.config.rounds=1",
     "assets.compression.config.max_tokens=2000",
+    "assets.compression.config.new_tokens=8",
     "assets.leaks.config.samples=8",
     "assets.rehearsal.config.requests=32",
 )
@@ -95,7 +97,7 @@ def _results(home: Path, run_id: str, quick: bool) -> Iterator[tuple[str, Figure
                 if fact.step is None
             ]
             if found:
-                unit = found[-1].unit or "x"
+                unit = (found[-1].unit or "x").replace("×", "x")
                 yield key, Figure(value=found[-1].value, unit=unit, method=what + note)
         results = [factory.result(name) for name in factory.graph.order]
     usages = [result.usage for result in results if result is not None]

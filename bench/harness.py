@@ -13,6 +13,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -197,8 +198,6 @@ def child(*arguments: str | Path, good: Sequence[int] = (0,)) -> Ended:
 
 
 def _drain(process: subprocess.Popen[str]) -> tuple[str, str]:
-    import threading
-
     said: list[str] = []
     assert process.stdout is not None
     assert process.stderr is not None
