@@ -1,205 +1,246 @@
-"""The shape every bench has: `--quick`, `--json`, figures with their method, results beside the script.
+"""The one shape of every bench: figures, arguments, the machine beside them, and where results are kept.
 
-    figures = bench("floor", __doc__, measure)      # measure(quick) -> {key: Figure}
-
-With `--json` the last line on standard output is one object; everything said on the way goes to standard
-error. A full run writes `bench/results/NAME.json` and `.md`; a quick one writes nothing.
+Knows how figures are written down and how a child process is measured, not what any bench measures.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib.metadata
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tenfold.observe.machine import describe
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
-if importlib.util.find_spec("tenfold") is None:
-    sys.path.insert(0, str(ROOT / "src"))  # from a checkout
-_PACKAGES = (
-    "tenfold",
-    "torch",
-    "tokenizers",
-    "safetensors",
-    "uvicorn",
-    "uvloop",
-    "pydantic",
-    "typer",
-)
+PACKAGES = (
+    "torch", "numpy", "tokenizers", "safetensors", "pydantic", "starlette", "uvicorn", "uvloop",
+    "httptools", "msgspec", "orjson", "typer", "rich",
+)  # fmt: skip
+"""Whose versions stand beside the figures: what runs inside them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measured number and how it came about."""
+    """One measured number, and enough about it to be doubted."""
 
-    value: float | None
-    """None: it could not be measured here, and `method` says why."""
+    value: float
     unit: str
+    method: str
+    """How it came about, in a sentence."""
     n: int = 1
-    """Measurements behind it."""
+    """How many measurements are behind it."""
     low: float | None = None
+    """The smallest of them."""
     high: float | None = None
-    """The smallest and the largest of them."""
-    peer: Mapping[str, Any] | None = None
-    """What it stands beside: `{"name", "value"}` in the same unit, from the same run."""
-    method: str = ""
+    """The largest of them."""
+    peer: str | None = None
+    """Who was measured beside it in the same run, where it compares."""
 
 
-Measure = Callable[[bool], Mapping[str, Figure]]
+def spread(
+    values: Sequence[float],
+    unit: str,
+    method: str,
+    *,
+    take: Callable[[Sequence[float]], float] = statistics.median,
+    peer: str | None = None,
+) -> Figure:
+    """A figure of repeated measurements: their median (or what `take` makes of them) with both extremes."""
+    return Figure(
+        value=take(values), unit=unit, method=method, n=len(values),
+        low=min(values), high=max(values), peer=peer,
+    )  # fmt: skip
 
 
-def bench(name: str, about: str, measure: Measure) -> None:
-    """Parse the arguments, measure, show, and keep what a full run found."""
-    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="under 50 s; says what it leaves out")
-    parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    told = parser.parse_args()
-    figures = measure(told.quick)
-    record = {
+Figures = Iterator[tuple[str, Figure]]
+Measure = Callable[[bool], Figures]
+"""Takes whether to be quick, gives named figures as they are ready."""
+
+
+def main(name: str, about: str, measures: Mapping[str, Measure]) -> int:
+    """Measure, print, and keep the result of a full run. Returns an exit code.
+
+    A part that breaks is reported and the others go on, but then nothing is written under results: what
+    is there is always one whole run on one machine.
+    """
+    told = _arguments(about, measures)
+    machine = {**describe().to_json(), "load_1m": _load()}
+    started_s = time.perf_counter()
+    figures: dict[str, Figure] = {}
+    broken = []
+    for part in told.only or measures:
+        _say(f"{part} ...")
+        try:
+            for key, figure in measures[part](told.quick):
+                figures[key] = figure
+                _say(f"  {key:32} {line(figure)}")
+        except Exception:
+            broken.append(part)
+            traceback.print_exc()
+    _say(f"{time.perf_counter() - started_s:.0f} s" + f", broken: {broken}" * bool(broken))
+    result = {
         "name": name,
-        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "machine": machine(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine,
         "versions": versions(),
-        "quick": told.quick,
         "figures": {key: asdict(figure) for key, figure in figures.items()},
     }
-    text = _table(record)
-    say(text)
-    if not told.quick:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-        (RESULTS / f"{name}.md").write_text(f"# {about.partition(chr(10))[0]}\n\n{text}\n")
+    if not (told.quick or told.only or broken):
+        write(result)
     if told.json:
-        print(json.dumps(record), flush=True)
+        print(json.dumps(result), flush=True)
+    return 1 if broken else 0
 
 
-def of(
-    values: Sequence[float], unit: str, method: str, *, take: str = "median", **more: Any
-) -> Figure:
-    """The figure of several measurements; `take` is `median`, `min` or `max`."""
-    value = {"median": statistics.median, "min": min, "max": max}[take](values)
-    return Figure(
-        value=value,
-        unit=unit,
-        n=len(values),
-        low=min(values),
-        high=max(values),
-        method=f"{take} of {len(values)}: {method}" if len(values) > 1 else method,
-        **more,
-    )
+def write(result: Mapping[str, Any], folder: Path = RESULTS) -> None:
+    """`NAME.json` as it was measured, and `NAME.md` for reading."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{result['name']}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (folder / f"{result['name']}.md").write_text(table(result))
 
 
-def say(*words: object) -> None:
-    """To whoever watches; never to standard output, whose last line belongs to `--json`."""
-    print(*words, file=sys.stderr, flush=True)
+def table(result: Mapping[str, Any]) -> str:
+    """The result as Markdown: when and where, each figure, then how each came about."""
+    machine = result["machine"]
+    figures = {key: Figure(**plain) for key, plain in result["figures"].items()}
+    lines = [
+        f"# {result['name']}",
+        "",
+        f"{result['date']}, commit {result['versions']['tenfold']}. {machine['cpu']}, "
+        f"{machine['num_cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['os']}, "
+        f"Python {machine['python']}; load before the start: {machine['load_1m']}.",
+        "",
+        "| figure | value | lowest to highest | n | beside |",
+        "|---|--:|--:|--:|---|",
+    ]
+    for key, figure in figures.items():
+        lines.append(
+            f"| `{key}` | {number(figure.value)} {figure.unit} | {_range(figure)} | {figure.n} "
+            f"| {figure.peer or ''} |"
+        )
+    lines += ["", "How each was measured:", ""]
+    lines += [f"- `{key}`: {figure.method}." for key, figure in figures.items()]
+    others = [f"{name} {version}" for name, version in result["versions"].items()]
+    return "\n".join([*lines, "", ", ".join(others) + ".", ""])
 
 
-def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run this interpreter with the package on its path; raises when it fails."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        **{"check": True, **options},
-    )
+def line(figure: Figure) -> str:
+    """A figure on one line of a terminal."""
+    found = f" ({_range(figure)}, n={figure.n})" if figure.low is not None else ""
+    return f"{number(figure.value)} {figure.unit}{found}"
 
 
-def environment() -> dict[str, str]:
-    """The environment of a child: ours, with the sources in front when the package is not installed."""
-    paths = [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-
-
-@contextmanager
-def stopwatch() -> Iterator[Callable[[], float]]:
-    """Seconds of the wall clock; asked after the block, it has stopped."""
-    start_s = time.perf_counter()
-    end_s: list[float] = []
-    yield lambda: (end_s[0] if end_s else time.perf_counter()) - start_s
-    end_s.append(time.perf_counter())
-
-
-def children_cpu_s() -> float:
-    """User and system time of every child that has ended so far."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def process_cpu_s(pid: int) -> float:
-    """User and system time of a living process (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        model = named[0] if named else model
-    affinity = getattr(os, "sched_getaffinity", None)
-    return {
-        "cpu": model or platform.machine(),
-        "cores": len(affinity(0)) if affinity else os.cpu_count(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "system": f"{platform.system()} {platform.release()}",
-        "load_1m": round(os.getloadavg()[0], 2),
-    }
+def number(value: float) -> str:
+    """Four significant digits at most, and no exponents where one can do without."""
+    if value == int(value) and abs(value) < 1e9:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    """Of tenfold (its commit), Python and the packages inside the figures; absent ones are left out."""
+    found = {"tenfold": _commit(), "python": platform.python_version()}
+    for name in PACKAGES:
         try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
             continue
-    if "tenfold" not in found:  # from the sources
-        import tenfold
-
-        found["tenfold"] = tenfold.__version__
     return found
 
 
-def _table(record: Mapping[str, Any]) -> str:
-    place = record["machine"]
-    lines = [
-        f"{record['date']}, {place['cores']} cores of {place['cpu']}"
-        f" (load {place['load_1m']} when it ended), Python {record['versions']['python']}"
-        + (", quick" if record["quick"] else ""),
-        "",
-        "| figure | value | unit | n | low | high | method |",
-        "|---|---:|---|---:|---:|---:|---|",
-    ]
-    for key, figure in record["figures"].items():
-        numbers = [_number(figure[name]) for name in ("value", "low", "high")]
-        peer = figure["peer"]
-        beside = f"; {peer['name']}: {_number(peer['value'])}" if peer else ""
-        lines.append(
-            f"| `{key}` | {numbers[0]} | {figure['unit']} | {figure['n']} | {numbers[1]} |"
-            f" {numbers[2]} | {figure['method']}{beside} |"
+def environment() -> dict[str, str]:
+    """For child processes: this one's, without the settings that would send them to another store."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("TENFOLD_")}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A child process that has ended well."""
+
+    stdout: str
+    wall_s: float
+    cpu_s: float
+    """User and system, of the child and of those it waited for."""
+
+
+def child(*arguments: str | Path, good: Sequence[int] = (0,)) -> Ended:
+    """Run this interpreter with `arguments` to its end. Raises RuntimeError with what it said."""
+    command = [sys.executable, *map(str, arguments)]
+    started_s = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment(), text=True,
+    )  # fmt: skip
+    # Read to the end of both pipes first, then reap by hand: only wait4 tells this child's own usage.
+    stdout, stderr = _drain(process)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - started_s
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in good:
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {process.returncode}:\n{stdout[-2000:]}{stderr[-4000:]}"
         )
-    return "\n".join(lines)
+    return Ended(stdout, wall_s, usage.ru_utime + usage.ru_stime)
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+def _drain(process: subprocess.Popen[str]) -> tuple[str, str]:
+    import threading
+
+    said: list[str] = []
+    assert process.stdout is not None
+    assert process.stderr is not None
+    errors = process.stderr
+    reader = threading.Thread(target=lambda: said.append(errors.read()))
+    reader.start()
+    stdout = process.stdout.read()
+    reader.join()
+    process.stdout.close()
+    process.stderr.close()
+    return stdout, said[0] if said else ""
+
+
+def _arguments(about: str, measures: Mapping[str, Measure]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--quick", action="store_true", help="under 50 s; nothing is written")
+    parser.add_argument("--json", action="store_true", help="one object as the last line of stdout")
+    parser.add_argument(
+        "--only", action="append", choices=list(measures), metavar="PART",
+        help=f"one part of {', '.join(measures)}; repeatable; nothing is written",
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def _range(figure: Figure) -> str:
+    if figure.low is None or figure.high is None:
+        return ""
+    return f"{number(figure.low)} to {number(figure.high)}"
+
+
+def _commit() -> str:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "bench", "examples")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if changed else "")
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

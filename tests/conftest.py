@@ -193,10 +193,21 @@ def run(ctx, commit):
     return go
 
 
+def _shared(part: str) -> Path:
+    """Sample data and weights too large for the repository, beside it where the machine has them."""
+    for place in (os.environ.get("TENFOLD_SHARED"), Path(__file__).parents[2] / "shared"):
+        if place and (Path(place) / part).is_dir():
+            return Path(place) / part
+    pytest.skip(f"{part} is not here; point TENFOLD_SHARED at the folder that has it")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Sample data too large for the repository, where the machine has it."""
-    for place in (os.environ.get("TENFOLD_SHARED"), Path(__file__).parents[2] / "shared"):
-        if place and (Path(place) / "data").is_dir():
-            return Path(place) / "data"
-    pytest.skip("the sample data is not here; point TENFOLD_SHARED at its folder")
+    """Sample data."""
+    return _shared("data")
+
+
+@pytest.fixture(params=["stories260K", "babyllama105"])
+def published(request: pytest.FixtureRequest) -> Path:
+    """Weights that others trained and published, as transformers folders."""
+    return _shared(f"models/{request.param}")

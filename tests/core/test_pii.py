@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -25,13 +23,9 @@ LABELS = {
 }
 
 
-def test_finds_nearly_all_labelled_spans_and_little_else():
+def test_finds_nearly_all_labelled_spans_and_little_else(shared):
     """presidio-research's synthetic sentences: six of its entity types have a shape."""
-    places = (os.environ.get("TENFOLD_SHARED"), Path(__file__).parents[2] / "shared")
-    files = [Path(p) / "data/pii/synth_dataset_v2.json.gz" for p in places if p]
-    file = next((f for f in files if f.is_file()), None)
-    if file is None:
-        pytest.skip("the labelled sentences are not here; point TENFOLD_SHARED at their folder")
+    file = shared / "pii" / "synth_dataset_v2.json.gz"
     labelled, caught, hits, right = Counter(), Counter(), Counter(), Counter()
     for row in json.loads(gzip.decompress(file.read_bytes())):
         found = pii.find(row["full_text"])

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,12 +61,10 @@ def test_sums_equal_those_of_transformers(model_of):
             assert each.sum() == pytest.approx(theirs, rel=1e-4)
 
 
-def test_published_weights_give_transformers_loss():
+@pytest.mark.parametrize("published", ["stories260K"], indirect=True)
+def test_published_weights_give_transformers_loss(published):
     transformers = pytest.importorskip("transformers")
-    places = (os.environ.get("TENFOLD_SHARED"), Path(__file__).parents[2] / "shared")
-    folder = next((f for p in places if p and (f := Path(p) / "models/stories260K").is_dir()), None)
-    if folder is None:
-        pytest.skip("the published weights are not here; point TENFOLD_SHARED at their folder")
+    folder = published
     network, config, tokenizer = load_model(folder)
     text = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park."
     ids = tokenizer.encode(text, add_special_tokens=False).ids

@@ -1,9 +1,6 @@
-"""A tiny tokenizer, tiny networks, and published weights where the machine has them."""
+"""A tiny tokenizer, tiny networks."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import pytest
 
@@ -92,14 +89,3 @@ def draft(tmp_path) -> Draft:
     folder = tmp_path / "draft"
     folder.mkdir()
     return Draft("model", folder)
-
-
-@pytest.fixture(params=["stories260K", "babyllama105"])
-def published(request) -> Path:
-    """Weights that others trained and published, as transformers folders."""
-    places = [Path(os.environ.get("TENFOLD_SHARED", "")), Path(__file__).parents[3] / "shared"]
-    for place in places:
-        folder = place / "models" / request.param
-        if folder.is_dir():
-            return folder
-    pytest.skip(f"published weights {request.param} are not here; point TENFOLD_SHARED at them")

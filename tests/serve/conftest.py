@@ -1,9 +1,8 @@
-"""A small random Llama as a model folder, and published weights where the machine has them."""
+"""A small random Llama as a model folder."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -73,14 +72,3 @@ def model_folder(tmp_path_factory) -> Path:
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return folder
-
-
-@pytest.fixture(params=["stories260K", "babyllama105"])
-def published(request) -> Path:
-    """Weights that others trained and published, as transformers folders."""
-    places = [Path(os.environ.get("TENFOLD_SHARED", "")), Path(__file__).parents[2] / "shared"]
-    for place in places:
-        folder = place / "models" / request.param
-        if folder.is_dir():
-            return folder
-    pytest.skip(f"published weights {request.param} are not here; point TENFOLD_SHARED at them")
