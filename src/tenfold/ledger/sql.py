@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol, TypeVar
 
 from tenfold.core.asset import Manifest
@@ -56,7 +56,19 @@ class SqlLedger:
         with self.transaction(write=False) as cursor:
             cursor.execute(_result_sql(), (key,))
             row = cursor.fetchone()
-        return codec(StepResult).decode(row) if row else None
+        return _decoded(tuple(row)) if row else None
+
+    def settled(self, factory: str) -> list[StepResult]:
+        columns = ", ".join(codec(StepResult).columns)
+        with self.transaction(write=False) as cursor:
+            cursor.execute(
+                f"SELECT {columns} FROM step_results WHERE key IN (SELECT key FROM run_steps WHERE"
+                " run_id = (SELECT id FROM runs WHERE factory = ? AND status = 'succeeded'"
+                " ORDER BY started_at_s DESC LIMIT 1)) ORDER BY finished_at_s",
+                (factory,),
+            )
+            rows = cursor.fetchall()
+        return [_decoded(tuple(row)) for row in rows]
 
     def current(self, factory: str, asset: str) -> StepResult | None:
         with self.transaction(write=False) as cursor:
@@ -277,6 +289,12 @@ _upsert_sql: Callable[[Any], str] = cache(_make_upsert)
 def _row(fact: Any) -> tuple[Any, ...]:
     values = codec(type(fact)).encode(fact)
     return (*values, fact.output.digest) if isinstance(fact, StepResult) else values
+
+
+@lru_cache(maxsize=4096)
+def _decoded(row: tuple[Any, ...]) -> StepResult:
+    """The same row is the same value: planning again does not parse it again."""
+    return codec(StepResult).decode(row)
 
 
 @cache
