@@ -106,7 +106,12 @@ def test_current_is_what_the_newest_run_settled_on(
 
     def run(identity: str, at_s: float, *rows: tuple[str, StepResult | None], factory: str = "f"):
         ledger.put(
-            Run(id=identity, factory=factory, status="succeeded", started_at_s=at_s),
+            Run(
+                id=identity,
+                factory=factory,
+                status="succeeded" if all(r for _, r in rows) else "failed",
+                started_at_s=at_s,
+            ),
             *(
                 RunStep(run_id=identity, asset=name, step="s", status="skipped" if r else "failed",
                         key=r.key if r else "x", digest=r.output.digest if r else None)
@@ -121,6 +126,9 @@ def test_current_is_what_the_newest_run_settled_on(
     assert ledger.current("f", "a") == old
     assert ledger.current("f", "renamed") == new
     assert ledger.current("another", "a") == new
+    assert ledger.settled("f") == [old, new]  # of run 2: run 3 failed
+    assert ledger.settled("another") == [new]
+    assert ledger.settled("nobody") == []
     assert ledger.current("f", "nope") is None
     ledger.forget(["old"])
     assert ledger.current("f", "a") == new

@@ -66,7 +66,10 @@ class Guard:
         if not self._allow_remote and client and not _is_loopback(client[0]):
             return 403, "the console answers this machine only: use an SSH tunnel"
         if hostname(host) not in self._hosts:
-            return 421, "this host is not served here: open the console by the address that tenfold serve printed"
+            return (
+                421,
+                "this host is not served here: open the console by the address that tenfold serve printed",
+            )
         origin = headers.get("origin", b"").decode("latin-1")
         if origin and _netloc(origin) != host.lower():
             return 403, "a page of another site may not read the console"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +23,11 @@ def canonical_json(value: Any) -> bytes:
     Raises ConfigError for what JSON cannot say (a set, a NaN, a key that is not a string).
     """
     try:
-        return _encoder.encode(_plain(value)).encode()
+        _check_keys(value)
+        text = _encoder.encode(value)
+        if "-0.0" in text:
+            text = _encoder.encode(_without_negative_zero(value))
+        return text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"not representable as canonical JSON: {error}", seen=value) from None
 
@@ -34,22 +37,32 @@ _encoder = json.JSONEncoder(
 )
 
 
-def _plain(value: Any) -> Any:
-    """Tuples become lists; a whole float stays a float (1.0 is not 1); other types are refused."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"{value} is not finite")
-        return value + 0.0  # -0.0 equals 0.0, so it must not have bytes of its own
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+def _check_keys(value: Any) -> None:
+    """The encoder would turn 1 and None into text, and two keys into one."""
     if isinstance(value, dict):
-        for key in value:
+        for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"key {key!r} is not a string")
-        return {key: _plain(item) for key, item in value.items()}
-    raise TypeError(f"{type(value).__name__} has no canonical form")
+            if isinstance(item, _CONTAINERS):
+                _check_keys(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            if isinstance(item, _CONTAINERS):
+                _check_keys(item)
+
+
+_CONTAINERS = (dict, list, tuple)
+
+
+def _without_negative_zero(value: Any) -> Any:
+    """-0.0 equals 0.0, so it must not have bytes of its own."""
+    if isinstance(value, float):
+        return value + 0.0
+    if isinstance(value, dict):
+        return {key: _without_negative_zero(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_negative_zero(item) for item in value]
+    return value
 
 
 def digest(data: bytes) -> str:

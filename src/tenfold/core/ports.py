@@ -83,6 +83,10 @@ class Ledger(Protocol):
         did not repeat itself; the others stay, for an alias may point at them.)"""
         ...
 
+    def settled(self, factory: str) -> list[StepResult]:
+        """Everything that the newest run of a factory that succeeded settled on, oldest first."""
+        ...
+
     def current(self, factory: str, asset: str) -> StepResult | None:
         """What the newest run of a factory settled on for an asset, made then or long before, under this
         name or another."""

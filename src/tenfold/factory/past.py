@@ -27,8 +27,12 @@ class Past:
         self._judging = judging
         self._results: dict[str, StepResult | None] = {}
         self._observed: dict[str, Any] = {}
+        self._fetched = False
 
     def result(self, key: str) -> StepResult | None:
+        if not self._fetched:  # most of what will be asked for, in one question
+            self._fetched = True
+            self._results.update((r.key, r) for r in self._ledger.settled(self._factory))
         if key not in self._results:
             self._results[key] = self._ledger.result(key)
         return self._results[key]

@@ -107,6 +107,9 @@ class _Cursor:
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any:
         return self._cursor.execute(sql.replace("?", "%s"), list(parameters) or None)
 
+    def executemany(self, sql: str, parameters: Sequence[Sequence[Any]], /) -> Any:
+        return self._cursor.executemany(sql.replace("?", "%s"), parameters)
+
     def fetchone(self) -> Any:
         return self._cursor.fetchone()
 

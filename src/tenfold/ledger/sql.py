@@ -7,8 +7,10 @@ here; what differs between SQLite and Postgres is in their own files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import cache, lru_cache
 from typing import Any, Protocol, TypeVar
 
 from tenfold.core.asset import Manifest
@@ -34,6 +36,8 @@ _BATCH = 500
 class Cursor(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any: ...
 
+    def executemany(self, sql: str, parameters: Sequence[Sequence[Any]], /) -> Any: ...
+
     def fetchone(self) -> Any: ...
 
     def fetchall(self) -> list[Any]: ...
@@ -49,8 +53,22 @@ class SqlLedger:
         raise NotImplementedError("a dialect supplies this")
 
     def result(self, key: str) -> StepResult | None:
-        found = self.read(StepResult, key=key, newest=True, limit=1)
-        return found[0] if found else None
+        with self.transaction(write=False) as cursor:
+            cursor.execute(_result_sql(), (key,))
+            row = cursor.fetchone()
+        return _decoded(tuple(row)) if row else None
+
+    def settled(self, factory: str) -> list[StepResult]:
+        columns = ", ".join(codec(StepResult).columns)
+        with self.transaction(write=False) as cursor:
+            cursor.execute(
+                f"SELECT {columns} FROM step_results WHERE key IN (SELECT key FROM run_steps WHERE"
+                " run_id = (SELECT id FROM runs WHERE factory = ? AND status = 'succeeded'"
+                " ORDER BY started_at_s DESC LIMIT 1)) ORDER BY finished_at_s",
+                (factory,),
+            )
+            rows = cursor.fetchall()
+        return [_decoded(tuple(row)) for row in rows]
 
     def current(self, factory: str, asset: str) -> StepResult | None:
         with self.transaction(write=False) as cursor:
@@ -89,8 +107,8 @@ class SqlLedger:
 
     def put(self, *facts: Any) -> None:
         with self.transaction() as cursor:
-            for fact in facts:
-                _upsert(cursor, fact)
+            for kind, group in itertools.groupby(facts, type):
+                cursor.executemany(_upsert_sql(kind), [_row(fact) for fact in group])
 
     def append(self, facts: Sequence[Any]) -> None:
         if facts:
@@ -252,19 +270,38 @@ def _order(kind: type, has_seq: bool) -> tuple[str, ...]:
 
 
 def _upsert(cursor: Cursor, fact: Any) -> None:
-    coder = codec(type(fact))
-    table = TABLES[type(fact)]
-    columns = coder.columns
-    values = coder.encode(fact)
-    if isinstance(fact, StepResult):
-        columns = (*columns, "digest")
-        values = (*values, fact.output.digest)
+    cursor.execute(_upsert_sql(type(fact)), _row(fact))
+
+
+def _make_upsert(kind: Any) -> str:
+    table = TABLES[kind]
+    columns = (*codec(kind).columns, *(("digest",) if kind is StepResult else ()))
     updates = ", ".join(f"{c} = excluded.{c}" for c in columns if c not in table.identity)
-    cursor.execute(
+    return (
         f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-        f" ON CONFLICT ({', '.join(table.identity)}) DO UPDATE SET {updates}",
-        values,
+        f" ON CONFLICT ({', '.join(table.identity)}) DO UPDATE SET {updates}"
     )
+
+
+_upsert_sql: Callable[[Any], str] = cache(_make_upsert)
+
+
+def _row(fact: Any) -> tuple[Any, ...]:
+    values = codec(type(fact)).encode(fact)
+    return (*values, fact.output.digest) if isinstance(fact, StepResult) else values
+
+
+@lru_cache(maxsize=4096)
+def _decoded(row: tuple[Any, ...]) -> StepResult:
+    """The same row is the same value: planning again does not parse it again."""
+    return codec(StepResult).decode(row)
+
+
+@cache
+def _result_sql() -> str:
+    """Planning asks this once per asset: it is not put together every time."""
+    columns = ", ".join(codec(StepResult).columns)
+    return f"SELECT {columns} FROM step_results WHERE key = ? ORDER BY finished_at_s DESC LIMIT 1"
 
 
 def _insert(cursor: Cursor, fact: Any) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, get_type_hints
+from functools import cache, lru_cache
+from typing import Any, get_args, get_origin, get_type_hints
 
 from tenfold.core import facts
 from tenfold.core.asset import Manifest
@@ -130,6 +130,9 @@ TABLES: Mapping[type, TableOf] = {
 }
 
 
+Convert = Callable[[Any], Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Codec:
     """Turns one kind of fact into a row and back."""
@@ -137,52 +140,28 @@ class Codec:
     cls: type
     columns: tuple[str, ...]
     """Without `seq`."""
-    json_columns: frozenset[str]
-    manifest_columns: frozenset[str]
-    tuple_columns: frozenset[str]
+    writers: tuple[tuple[str, Convert | None], ...]
+    """Column -> what makes a database's value of it; None: it is one."""
+    readers: tuple[tuple[str, Convert | None], ...]
+    """The way back, with `seq` in front when there is one."""
     has_seq: bool
 
     def encode(self, fact: Any) -> tuple[Any, ...]:
-        row = []
-        for name in self.columns:
-            value = getattr(fact, name)
-            if name in self.manifest_columns:
-                value = value.to_bytes().decode()
-            elif name in self.json_columns:
-                value = canonical_json(
-                    dataclasses.asdict(value) if isinstance(value, facts.Usage) else value
-                ).decode()
-            elif isinstance(value, str):
-                value = storable(value)
-            row.append(value)
-        return tuple(row)
+        return tuple(
+            [
+                getattr(fact, name) if write is None else write(getattr(fact, name))
+                for name, write in self.writers
+            ]
+        )
 
     def decode(self, row: Sequence[Any]) -> Any:
         """`row` holds seq (when there is one) and then the columns."""
-        values: dict[str, Any] = {}
-        offset = 0
-        if self.has_seq:
-            values["seq"] = row[0]
-            offset = 1
-        for index, name in enumerate(self.columns, offset):
-            value = row[index]
-            if name in self.manifest_columns:
-                value = Manifest.from_bytes(value)
-            elif name in self.json_columns:
-                value = json.loads(value)
-                if name == "usage":
-                    value = facts.Usage(**value)
-                elif name in self.tuple_columns:
-                    value = tuple(tuple(v) if isinstance(v, list) else v for v in value)
-            elif name == "stream":
-                value = bool(value)
-            elif name == "value" and value is None and self.cls is facts.Metric:
-                value = math.nan  # SQLite keeps no NaN: it stores NULL
-            values[name] = value
-        return self.cls(**values)
-
-
-_PLAIN = (str, int, float, bool)
+        return self.cls(
+            **{
+                name: value if read is None else read(value)
+                for (name, read), value in zip(self.readers, row, strict=True)
+            }
+        )
 
 
 def storable(text: str) -> str:
@@ -192,32 +171,67 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
 
 
-def codec(cls: type) -> Codec:
-    """The codec of a kind of fact, made once."""
-    return _codec(cls)  # type: ignore[arg-type]  # mypy takes no type for hashable
-
-
-@cache
-def _codec(cls: Any) -> Codec:
+def _make_codec(cls: Any) -> Codec:
     hints = get_type_hints(cls)
     columns = tuple(field.name for field in dataclasses.fields(cls) if field.name != "seq")
-    manifests = frozenset(name for name in columns if hints[name] is Manifest)
-    json_columns = frozenset(
-        name
-        for name in columns
-        if (
-            name not in manifests
-            and not all(
-                t in (*_PLAIN, type(None)) for t in getattr(hints[name], "__args__", (hints[name],))
-            )
-        )
-        or str(hints[name]).startswith("tuple")
-    )
+    pairs = {name: _converters(cls, name, hints[name]) for name in columns}
+    has_seq = "seq" in hints
     return Codec(
         cls=cls,
         columns=columns,
-        json_columns=json_columns,
-        manifest_columns=manifests,
-        tuple_columns=frozenset(name for name in columns if str(hints[name]).startswith("tuple")),
-        has_seq="seq" in hints,
+        writers=tuple((name, pairs[name][0]) for name in columns),
+        readers=((("seq", None),) if has_seq else ())
+        + tuple((name, pairs[name][1]) for name in columns),
+        has_seq=has_seq,
     )
+
+
+codec: Callable[[Any], Codec] = cache(_make_codec)
+"""One per kind of fact."""
+
+
+def _converters(cls: type, name: str, hint: Any) -> tuple[Convert | None, Convert | None]:
+    """How a column of a type is written and read."""
+    if hint is Manifest:
+        return lambda manifest: manifest.to_bytes().decode(), Manifest.from_bytes
+    if hint is facts.Usage:
+        return (
+            lambda usage: _to_json({n: getattr(usage, n) for n in usage.__slots__}),
+            lambda text: facts.Usage(**_scan(text)[0]),
+        )
+    if get_origin(hint) is tuple:
+        return _to_json, lambda text: tuple(
+            tuple(item) if isinstance(item, list) else item for item in _scan(text)[0]
+        )
+    kinds = set(get_args(hint) or (hint,))
+    if not kinds <= {str, int, float, bool, type(None)}:
+        return _to_json, _parsed if name == "environment" else _from_json
+    if str in kinds:
+        return lambda text: None if text is None else storable(text), None
+    if hint is bool:
+        return None, bool
+    if cls is facts.Metric and hint is float:
+        return None, lambda value: math.nan if value is None else value  # SQLite stores NaN as NULL
+    return None, None
+
+
+_scan = json.JSONDecoder().raw_decode
+"""What is stored is canonical: there is no white space to skip."""
+
+
+def _to_json(value: Any) -> str:
+    return canonical_json(value).decode()
+
+
+def _from_json(text: str) -> Any:
+    return None if text == "null" else {} if text == "{}" else _scan(text)[0]
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Thousands of results share a handful of environments."""
+    return dict(_parsed_once(text))
+
+
+@lru_cache(maxsize=256)
+def _parsed_once(text: str) -> dict[str, Any]:
+    return _scan(text)[0]
