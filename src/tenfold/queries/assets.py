@@ -61,7 +61,8 @@ def resolve(past: Past, name: str) -> StepResult:
     results = past.results()
     newest = newest_by_asset(results)
     if name in newest:
-        return newest[name]
+        # What a run last met under the name, not what was built last: a setting may have been put back.
+        return past.ledger.current(newest[name].factory, name) or newest[name]
     if len(name) >= SHORTEST_PREFIX:
         matches = [r for r in results if r.output.digest.startswith(name)]
         if matches and len({r.output.digest for r in matches}) == 1:

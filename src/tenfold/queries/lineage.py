@@ -68,7 +68,7 @@ def lineage(past: Past, result: StepResult) -> Lineage:
         found[digest] = (asset, made)
         inputs = made.inputs if made else ()
         needs[digest] = tuple(dict.fromkeys(d for _, d in inputs))
-        stack.extend((name, d, past.made(d)) for name, d in inputs if d not in found)
+        stack.extend((name, d, past.made(d, name)) for name, d in inputs if d not in found)
     levels = levels_of(needs)
     ancestors = [
         Ancestor(

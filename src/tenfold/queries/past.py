@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tenfold.core.facts import AliasMove, Metric, Run, RunStep, StepResult, Verdict
 from tenfold.core.ports import Ledger
@@ -52,9 +53,15 @@ class Past:
             self._mark, self._read_s = mark, read_s
         return self._all
 
-    def made(self, digest: str) -> StepResult | None:
-        """The newest result whose output has this digest."""
-        found = self.ledger.read(StepResult, digest=digest, newest=True, limit=1)
+    def made(self, digest: str, asset: str | None = None) -> StepResult | None:
+        """The newest result whose output has this digest: under this name, if there is one.
+
+        Two assets may have the same bytes and other checks; one may have been renamed since.
+        """
+        under: dict[str, Any] = {"asset": asset} if asset is not None else {}
+        found = self.ledger.read(StepResult, digest=digest, newest=True, limit=1, **under)
+        if not found and under:
+            return self.made(digest)
         return found[0] if found else None
 
     def runs(self, limit: int | None = None) -> list[Run]:
