@@ -171,7 +171,7 @@ class ServeSpec(_Part):
     """What `tenfold serve` puts on the front door."""
 
     model: Reference
-    """The alias or asset to serve. An alias is followed when it moves."""
+    """The alias or asset to serve. An alias is resolved when the server starts."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     """The address to listen on. Only this machine, unless you say so."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
