@@ -27,6 +27,7 @@ class LanguageRecipe:
         *,
         method: Method,
         learning_rate: float,
+        embedding_rate: float,
         weight_decay: float,
         dtype: torch.dtype,
         heldout: TokenFile | None = None,
@@ -34,6 +35,7 @@ class LanguageRecipe:
         self._config = config
         self._method = method
         self._learning_rate = learning_rate
+        self._embedding_rate = embedding_rate
         self._weight_decay = weight_decay
         self._dtype = dtype
         self._heldout = heldout
@@ -55,6 +57,7 @@ class LanguageRecipe:
             network,
             self._method,
             learning_rate=self._learning_rate,
+            embedding_rate=self._embedding_rate,
             weight_decay=self._weight_decay,
         )
         return [Phase(name="loss", loss=loss, optimisers=optimisers)]

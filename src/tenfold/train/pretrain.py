@@ -35,12 +35,13 @@ _PART_TOKENS = 2048
 class PretrainConfig:
     """Shape, budget and optimisation. One dial, `depth`, sets the shape; 0 means "follow the dial"."""
 
-    depth: int = 4
-    """Layers, 1 to 64."""
+    depth: int = 2
+    """Layers, 1 to 64. Two suit a corpus of a few megabytes and a minute of two cores: what a deeper and
+    wider network cannot learn from as many tokens as it has time for, it does not know."""
     width: int = 0
     """Of the residual stream; 0: 64 x depth. A multiple of `heads`."""
     heads: int = 0
-    """Query heads; 0: width / 64."""
+    """Query heads; 0: width / 32 up to a width of 256, then width / 64."""
     kv_heads: int = 0
     """Key-value heads, dividing `heads`; 0: half the heads if that divides, else all."""
     mlp: int = 0
@@ -49,21 +50,24 @@ class PretrainConfig:
     """Tokens per block, and the longest text the model will take; 8 to 8192."""
     batch: int = 8
     """Blocks per update, 1 or more."""
-    steps: int = 256
+    steps: int = 750
     """Updates, 1 or more. Tokens seen: steps x batch x context."""
     optimiser: Literal["muon", "adamw"] = "muon"
     """See `optimisers.py`."""
     learning_rate: float = 0.005
-    """At its peak; above 0."""
+    """Of the matrices, at its peak; above 0."""
+    embedding_rate: float = 0.1
+    """Of embeddings, output layer and gains, at its peak; above 0. A token is seen rarely, so its row has
+    to move far when it is."""
     warmup: float = 0.05
     """Share of the steps in which the rate rises; 0 to 0.5."""
-    weight_decay: float = 0.1
+    weight_decay: float = 0.02
     """0 to 1."""
     clip: float = 1.0
     """Largest gradient norm; 0: unbounded."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the matrix products; auto: bfloat16 where the processor has it. Weights are float32 anyway."""
-    checkpoint_every: int = 64
+    checkpoint_every: int = 150
     """Steps between checkpoints; 0: none."""
 
     def __post_init__(self) -> None:
@@ -85,14 +89,15 @@ class PretrainConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"{name} must be between {low} and {high}", seen=value)
-        if not 0.0 < self.learning_rate < math.inf:
-            raise ConfigError("learning_rate must be above 0", seen=self.learning_rate)
+        for name in ("learning_rate", "embedding_rate"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be above 0", seen=getattr(self, name))
         self.shape(vocabulary=1, bos_id=None, eos_id=None)  # a shape that cannot be is refused now
 
     def shape(self, *, vocabulary: int, bos_id: int | None, eos_id: int | None) -> LlamaConfig:
         """The network for a vocabulary. Raises ConfigError for sizes that do not divide."""
         width = self.width or 64 * self.depth
-        heads = self.heads or max(1, width // 64)
+        heads = self.heads or max(1, width // (32 if width <= 256 else 64))
         kv_heads = self.kv_heads or (heads // 2 if heads % 2 == 0 else heads)
         return LlamaConfig(
             vocab_size=vocabulary,
@@ -150,6 +155,7 @@ def pretrain(
             shape,
             method=config.optimiser,
             learning_rate=config.learning_rate,
+            embedding_rate=config.embedding_rate,
             weight_decay=config.weight_decay,
             dtype=dtype,
             heldout=heldout if heldout.num_bytes else None,
