@@ -29,7 +29,8 @@ def make(
     2024, kellerjordan.github.io/posts/muon), scaled to the size of AdamW's updates (Liu et al. 2025, arXiv
     2502.16982, equation 4). `adamw`: AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), beta2 0.95 as
     usual for short runs of language models. Embeddings, output layer and gains always take AdamW, at
-    `embedding_rate`, and are not decayed.
+    `embedding_rate`, with a longer memory (beta2 0.98): most rows see no gradient in most steps. Gains are
+    not decayed.
     """
     embeddings = {id(m.weight) for m in network.modules() if isinstance(m, nn.Embedding)}
     inner, outer, gains = [], [], []
@@ -41,7 +42,10 @@ def make(
         else:
             inner.append(parameter)
     tables = torch.optim.AdamW(
-        outer + gains, lr=embedding_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True
+        [{"params": outer, "weight_decay": weight_decay}, {"params": gains, "weight_decay": 0.0}],
+        lr=embedding_rate,
+        betas=(0.9, 0.98),
+        fused=True,
     )
     if method == "adamw":
         layers: torch.optim.Optimizer = torch.optim.AdamW(

@@ -50,13 +50,13 @@ class PretrainConfig:
     """Tokens per block, and the longest text the model will take; 8 to 8192."""
     batch: int = 8
     """Blocks per update, 1 or more."""
-    steps: int = 750
+    steps: int = 600
     """Updates, 1 or more. Tokens seen: steps x batch x context."""
     optimiser: Literal["muon", "adamw"] = "muon"
     """See `optimisers.py`."""
-    learning_rate: float = 0.005
+    learning_rate: float = 0.004
     """Of the matrices, at its peak; above 0."""
-    embedding_rate: float = 0.1
+    embedding_rate: float = 0.06
     """Of embeddings, output layer and gains, at its peak; above 0. A token is seen rarely, so its row has
     to move far when it is."""
     warmup: float = 0.05
