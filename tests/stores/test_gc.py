@@ -126,7 +126,7 @@ def test_young_blobs_without_a_result_are_being_written(world: World) -> None:
     ref = world.blobs.put_bytes(b"about to be committed")
     world.collect(grace_s=60)
     assert world.blobs.has(ref)
-    collect_garbage(world.ledger, world.blobs, NOW_S + 120, grace_s=60)
+    collect_garbage(world.ledger, world.blobs, time.time() + 120, grace_s=60)
     assert not world.blobs.has(ref)
 
 
@@ -151,7 +151,7 @@ def test_a_run_that_is_going_on_loses_nothing(world: World) -> None:
     assert not world.whole(used[3])
     live = world.ledger.read(Run, id="live")[0]
     world.ledger.put(replace(live, status="interrupted"))
-    collect_garbage(world.ledger, world.blobs, NOW_S + 120, grace_s=0)
+    collect_garbage(world.ledger, world.blobs, time.time() + 120, grace_s=0)
     assert not world.blobs.has(fresh)
 
 
