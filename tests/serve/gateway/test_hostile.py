@@ -3,6 +3,7 @@ goes on."""
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -93,12 +94,33 @@ def test_too_large_by_announcement_and_by_arrival(served):
     assert (status, error["code"]) == (413, "request_too_large")
 
 
-def test_a_body_that_never_comes(served):
+@pytest.mark.parametrize("begun", [b"", b"{"])
+def test_a_body_that_never_comes(served, begun):
     seen = raw(
-        served, b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{" % CHAT.encode()
+        served,
+        b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n%b" % (CHAT.encode(), begun),
     )
     assert seen.startswith(b"HTTP/1.1 408")
     assert b"body_timeout" in seen
+
+
+def test_a_compressed_body_is_refused_for_what_it_is(served):
+    status, error, _ = post(served, gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
+    assert (status, error["code"]) == (415, "unsupported_content_encoding")
+    plain = b'{"model":"echo","messages":[{"role":"user","content":"x"}]}'
+    assert post(served, plain, headers={"content-encoding": "identity"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        (CHAT, {"messages": [{"role": "user", "content": "word " * 60}]}, "messages"),
+        ("/v1/completions", {"prompt": "word " * 60}, "prompt"),
+    ],
+)
+def test_a_prompt_that_is_too_long_names_the_field_it_came_in(served, path, body, param):
+    status, error, _ = post(served, json.dumps({"model": "echo", **body}).encode(), path)
+    assert (status, error["code"], error["param"]) == (400, "context_length_exceeded", param)
 
 
 @pytest.mark.parametrize(
