@@ -7,6 +7,7 @@ import gzip
 import http.client
 import json
 import socket
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -102,6 +103,33 @@ def test_a_body_that_never_comes(served, begun):
     )
     assert seen.startswith(b"HTTP/1.1 408")
     assert b"body_timeout" in seen
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"POST /v1/chat", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\nho"],
+)
+def test_a_head_that_never_ends_loses_its_connection(served, begun):
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        connection.sendall(begun)
+        seen = b""
+        while part := connection.recv(65536):  # b"" is the gateway's end; a timeout would raise
+            seen += part
+    assert seen.count(b"HTTP/1.1 200") == begun.count(b"\r\n\r\n")
+
+
+def test_a_quiet_connection_that_was_answered_is_kept(served):
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        sock = connection.sock
+        time.sleep(0.5)  # longer than a head may take
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+        assert connection.sock is sock
+    finally:
+        connection.close()
 
 
 def test_a_compressed_body_is_refused_for_what_it_is(served):

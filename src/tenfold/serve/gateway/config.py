@@ -31,7 +31,7 @@ class GatewayConfig:
     timeout_s: float = 600.0
     """Longest time one answer may take, above 0."""
     body_timeout_s: float = 30.0
-    """Longest time a client may take to send its body, above 0."""
+    """Longest time a client may take to send a request's head, and then its body, above 0."""
     drain_s: float = 20.0
     """After SIGTERM, how long answers under way may go on, 0 or more."""
     queue_events: int = 100_000
