@@ -15,7 +15,7 @@ class GatewayConfig:
     """Tiers asked before the model, cheapest first. `()`: every answer is generated."""
     require_keys: bool | None = None
     """True: no key, no answer. False: keys name tenants but nobody is turned away for having none.
-    None: keys are required as soon as the ledger holds one."""
+    None: keys are required as soon as the ledger holds one, a revoked one included."""
     cache_sampled: bool = False
     """Store answers drawn with a temperature above 0 and no seed, as if the draw did not matter."""
     cache_entries: int = 100_000
