@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.core.place import here
 from tenfold.engines.clock import SystemClock
 from tenfold.engines.lease import Interrupted, Leases, describe, is_dead, process_alive
 from tenfold.ledger.sqlite import SqliteLedger
@@ -90,14 +91,15 @@ def test_the_dead_hold_nothing(ledger: SqliteLedger) -> None:
         os._exit(0)
     while (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split())[0] != "Z":
         time.sleep(0.001)
-    here = socket.gethostname()
-    assert is_dead(f"{here}:{pid}:12345:x")  # a zombie
+    place, host = here(), socket.gethostname()
+    assert is_dead(f"{place}:{pid}:12345:x")  # a zombie
     os.waitpid(pid, 0)
-    assert is_dead(f"{here}:{pid}:12345:x")
-    assert is_dead(f"{here}:{os.getpid()}:1:x")  # our process id, but born at another time
+    assert is_dead(f"{place}:{pid}:12345:x")
+    assert is_dead(f"{place}:{os.getpid()}:1:x")  # our process id, but born at another time
     assert not is_dead(leases(ledger).owner)
     assert not is_dead(f"elsewhere:{pid}:12345:x")  # who knows?
+    assert not is_dead(f"{host}~00000000:{pid}:12345:x")  # the same name, but other process ids
     assert not is_dead("odd")
     assert not process_alive(pid)
     assert process_alive(1)
-    assert describe(f"{here}:{pid}:12345:x") == f"process {pid} on {here}"
+    assert describe(f"{place}:{pid}:12345:x") == f"process {pid} on {host}"

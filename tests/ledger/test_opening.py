@@ -151,3 +151,32 @@ def test_a_full_disk_is_said_and_leaves_what_was_there(small_disk: Path) -> None
     again = SqliteLedger(small_disk / "l.db")
     assert len(again.read(Event)) == written + 1
     again.close()
+
+
+def test_a_file_that_goes_away_is_noticed_and_used_again_when_it_is_back(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    path = tmp_path / "here" / "l.db"
+    ledger = SqliteLedger(path)
+    ledger.append([event()])
+    (tmp_path / "here").rename(tmp_path / "aside")  # the write-ahead log goes with it
+    with pytest.raises(LedgerError, match="removed or replaced"):
+        ledger.append([event()])
+    (tmp_path / "aside").rename(tmp_path / "here")
+    ledger.append([event()])
+    ledger.close()
+    reopened = SqliteLedger(path)
+    assert len(reopened.read(Event)) == 2
+    reopened.close()
+
+
+def test_a_file_that_was_replaced_is_not_written_past(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    ledger = SqliteLedger(tmp_path / "here" / "l.db")
+    (tmp_path / "here").rename(tmp_path / "aside")
+    other = SqliteLedger(tmp_path / "here" / "l.db")
+    with pytest.raises(LedgerError, match="removed or replaced"):
+        ledger.read(Event)
+    ledger.close()
+    other.append([event()])
+    assert len(other.read(Event)) == 1
+    other.close()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tenfold.core.asset import FileRef, Manifest
-from tenfold.errors import StoreError, StoreFull, StoreTooNew, UsageError
+from tenfold.core.asset import Draft, FileRef, Manifest
+from tenfold.errors import InputError, StoreError, StoreFull, StoreTooNew, UsageError
 from tenfold.stores.local import LocalBlobs
 from tenfold.stores.memory import MemoryBlobs
 from tenfold.stores.open import open_store
@@ -165,3 +165,32 @@ def test_stores_by_url(tmp_path: Path) -> None:
     assert store.root == tmp_path / "here"
     with pytest.raises(UsageError, match="'ftp'"):
         open_store("ftp://user:secret@host/x", tmp_path)
+
+
+def test_a_blob_is_never_another_name_for_a_file_outside(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path / "store")
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    staging = blobs.staging()
+    os.link(outside, staging / "hard")
+    (staging / "soft").symlink_to(outside)
+    manifest = Draft("asset", staging).commit(blobs)
+    outside.write_bytes(b"changed")  # still writable, and nobody else's
+    assert set(manifest.files) == {"hard", "soft"}
+    assert all(blobs.verify(ref) for ref in manifest.files.values())
+
+
+def test_what_is_no_file_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path / "store")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "data").write_bytes(b"x")
+    for name, make in (
+        ("folder", lambda path: path.symlink_to(tmp_path / "elsewhere")),
+        ("dead", lambda path: path.symlink_to(tmp_path / "nowhere")),
+        ("pipe", os.mkfifo),
+    ):
+        staging = blobs.staging()
+        make(staging / name)
+        with pytest.raises(InputError, match="files and folders") as caught:
+            Draft("asset", staging).commit(blobs)
+        assert caught.value.where == name

@@ -341,13 +341,26 @@ class Draft:
                 stream.write(canonical_json(row) + b"\n")
 
     def commit(self, blobs: Blobs) -> Manifest:
-        """Hand every file to the store; the manifest is the asset. Called by the engine, not by steps."""
+        """Hand every file to the store; the manifest is the asset. Called by the engine, not by steps.
+
+        Raises InputError for what is neither a file nor a folder.
+        """
         files: dict[str, FileRef] = {}
         for name, data in sorted(self._memory.items()):
             files[name] = blobs.put_bytes(data)
         if self._folder is not None:
-            for path in sorted(p for p in self._folder.rglob("*") if p.is_file()):
-                files[path.relative_to(self._folder).as_posix()] = blobs.put(path)
+            for path in sorted(self._folder.rglob("*")):
+                name = path.relative_to(self._folder).as_posix()
+                if path.is_file():
+                    files[name] = blobs.put(path)
+                elif (
+                    path.is_symlink() or not path.is_dir()
+                ):  # leaving it out would lose it in silence
+                    raise InputError(
+                        "a draft holds files and folders, not links to folders, dead links or pipes",
+                        where=name,
+                        hint="copy the files into the draft",
+                    )
         return Manifest(self.kind, files, dict(self.meta))
 
 

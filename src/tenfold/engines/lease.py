@@ -1,20 +1,21 @@
 """Leases: two processes never make the same asset at once.
 
 A lease lives in the ledger and is renewed by a heartbeat. One that is not renewed runs out; one whose
-holder is a dead process of this very host is taken over at once, so that a restart after `kill -9` does
-not wait. Knows keys, not assets.
+holder is a dead process of this very place (`core.place`) is taken over at once, so that a restart after `kill -9` does
+not wait. Expiry compares the clocks of two hosts: they must agree to well within `TTL_S`. Knows keys, not
+assets.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tenfold.core.place import here
 from tenfold.core.ports import Clock, Ledger
 
 TTL_S = 30.0
@@ -36,9 +37,7 @@ class Leases:
         self._lock = threading.Condition()
         """Around `_held` and what the ledger says about it, so that the two never disagree."""
         self._heart: threading.Thread | None = None
-        self.owner = (
-            f"{socket.gethostname()}:{os.getpid()}:{_born(os.getpid())}:{uuid.uuid4().hex[:8]}"
-        )
+        self.owner = f"{here()}:{os.getpid()}:{_born(os.getpid())}:{uuid.uuid4().hex[:8]}"
 
     @contextlib.contextmanager
     def hold(
@@ -94,14 +93,15 @@ class Leases:
 
 
 def describe(owner: str) -> str:
-    host, pid, *_ = owner.split(":")
-    return f"process {pid} on {host}"
+    place, pid, *_ = owner.split(":")
+    return f"process {pid} on {place.partition('~')[0]}"
 
 
 def is_dead(owner: str) -> bool:
-    """True only when the holder ran on this host and surely no longer does."""
-    host, pid, born, *_ = [*owner.split(":"), "", "", ""]
-    if host != socket.gethostname() or not pid.isdigit():
+    """True only when the holder ran where this process can see it and surely no longer does. One of an
+    earlier boot, or of another container with this host's name, is left to run out."""
+    place, pid, born, *_ = [*owner.split(":"), "", "", ""]
+    if place != here() or not pid.isdigit():
         return False
     return not process_alive(int(pid), born)
 

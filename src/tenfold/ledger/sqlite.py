@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ class SqliteLedger(SqlLedger):
                 self._connection.create_function("FLOOR", 1, math.floor, deterministic=True)
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = FULL")
+                self._file = self._identity()
                 self._migrate()
             except BaseException:
                 self._connection.close()
@@ -48,6 +50,7 @@ class SqliteLedger(SqlLedger):
     @contextlib.contextmanager
     def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Cursor]:
         with self._lock, self._explained():
+            self._check_in_place()
             cursor = self._connection.cursor()
             if not write:
                 yield cursor
@@ -64,6 +67,29 @@ class SqliteLedger(SqlLedger):
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    def _check_in_place(self) -> None:
+        """SQLite writes on without a word when its file was removed, and all of it would be lost.
+
+        Reopening would be no cure: a new, empty ledger is not the one that went, and what replaced it may
+        be in use by others. When the file is moved back, work goes on.
+        """
+        if self._identity() != self._file:
+            raise LedgerError(
+                "the ledger's file was removed or replaced while it was in use",
+                where=self.path,
+                hint="put it back, or start again to use what is there now",
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Device and number of the file that the path names now; None without one."""
+        if self.path == ":memory:":
+            return None
+        try:
+            stat = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return stat.st_dev, stat.st_ino
 
     def _migrate(self) -> None:
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]

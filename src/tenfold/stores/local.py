@@ -2,7 +2,7 @@
 
     STORE/format.json            which layout this is, so that an older tenfold refuses a newer store
     STORE/blobs/ab/abcdef...     read-only files named by their SHA-256
-    STORE/staging/HOST-PID-UUID/ drafts being written, on the same filesystem so that a commit is a rename
+    STORE/staging/PLACE-PID-UUID/ drafts being written, on the same filesystem so that a commit is a rename
     STORE/views/DIGEST/          hard links under the files' own names, for tools that want a folder
 
 A blob is written to a temporary name, fsynced and renamed, then its folder is fsynced: after a crash it
@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tenfold.core.asset import FileRef, Manifest
+from tenfold.core.place import here
 from tenfold.errors import BlobMissing, StoreError, StoreFull, StoreTooNew
 
 FORMAT = 1
@@ -46,7 +46,8 @@ class LocalBlobs:
 
     def put(self, path: Path) -> FileRef:
         with _explained(path, "store"):
-            if path.is_symlink():  # adopt what it points at, not a name for something elsewhere
+            # Adopt bytes, not another name for a file that somebody elsewhere can still write to.
+            if path.is_symlink() or path.stat().st_nlink > 1:
                 copy = path.with_name(f".{uuid.uuid4().hex}")
                 shutil.copyfile(path, copy)
                 copy.replace(path)
@@ -113,7 +114,7 @@ class LocalBlobs:
         return final
 
     def staging(self) -> Path:
-        path = self.root / "staging" / f"{_MARK}{os.getpid()}-{uuid.uuid4().hex}"
+        path = self.root / "staging" / f"{here()}-{os.getpid()}-{uuid.uuid4().hex}"
         with _explained(path, "write to"):
             path.mkdir()
         return path
@@ -206,13 +207,11 @@ def _digest_file(path: Path) -> FileRef:
         return FileRef(sha256, stream.tell())
 
 
-_MARK = f"{socket.gethostname()}-"
-
-
 def _is_in_use(name: str) -> bool:
-    """Of a staging folder: was it made on this host, by a process that is still there?"""
-    pid = name.removeprefix(_MARK).partition("-")[0]
-    if not name.startswith(_MARK) or not pid.isdigit():
+    """Of a staging folder: was it made in this place, by a process that is still there?"""
+    mark = f"{here()}-"
+    pid = name.removeprefix(mark).partition("-")[0]
+    if not name.startswith(mark) or not pid.isdigit():
         return False
     try:
         os.kill(int(pid), 0)

@@ -11,7 +11,8 @@ import re
 import pytest
 
 from tenfold.errors import BackendError, InputError
-from tenfold.serve.backends.base import Unreachable
+from tenfold.ledger import open_ledger
+from tenfold.serve.backends.base import Embeddings, Unreachable
 from tenfold.serve.backends.memory import MemoryBackend
 from tenfold.serve.gateway.metrics import Histogram, Page
 
@@ -182,6 +183,47 @@ def test_a_ledger_that_comes_back_gets_every_event_once(serving, echo, ledger):
         assert served.events() == []
         shaky.down = False
         assert [event.id for event in served.events()] == ids
+
+
+def test_one_event_that_no_ledger_can_hold_does_not_keep_the_others_out(serving, tmp_path):
+    class Boastful(MemoryBackend):
+        async def embed(self, model, texts):
+            made = await super().embed(model, texts)
+            return Embeddings(made.vectors, 2**63 if texts == ("much",) else made.prompt_tokens)
+
+    real = open_ledger(str(tmp_path / "ledger.db"))
+    with serving(Boastful(lambda request: "hi", models=("echo",)), ledger=real) as served:
+        for text in ("a", "much", "b"):
+            connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+            body = json.dumps({"model": "echo", "input": text})
+            connection.request("POST", "/v1/embeddings", body)
+            response = connection.getresponse()
+            response.read()
+            connection.close()
+            assert response.status == 200
+        assert len(served.events()) == 2
+        families = parse(get(served, "/metrics")[1])
+        assert families["tenfold_events_dropped_total"][1]["tenfold_events_dropped_total", ()] == 1
+    real.close()
+
+
+def test_a_ledger_file_that_goes_while_serving_is_told_and_caught_up_with(
+    serving, echo, tmp_path, caplog
+):
+    (tmp_path / "here").mkdir()
+    real = open_ledger(str(tmp_path / "here" / "ledger.db"))
+    with serving(echo, ledger=real) as served:
+        ask(served, text="before")
+        assert len(served.events()) == 1
+        (tmp_path / "here").rename(tmp_path / "aside")
+        assert [ask(served, text=str(n)).status for n in range(3)] == [200] * 3
+        families = parse(get(served, "/metrics")[1])
+        assert families["tenfold_events_waiting"][1]["tenfold_events_waiting", ()] == 3
+        assert families["tenfold_ledger_failures_total"][1]["tenfold_ledger_failures_total", ()] > 0
+        assert "removed or replaced" in caplog.text
+        (tmp_path / "aside").rename(tmp_path / "here")
+        assert len(served.events()) == 4
+    real.close()
 
 
 class Late(MemoryBackend):

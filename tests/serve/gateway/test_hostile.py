@@ -3,9 +3,11 @@ goes on."""
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -93,12 +95,60 @@ def test_too_large_by_announcement_and_by_arrival(served):
     assert (status, error["code"]) == (413, "request_too_large")
 
 
-def test_a_body_that_never_comes(served):
+@pytest.mark.parametrize("begun", [b"", b"{"])
+def test_a_body_that_never_comes(served, begun):
     seen = raw(
-        served, b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{" % CHAT.encode()
+        served,
+        b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n%b" % (CHAT.encode(), begun),
     )
     assert seen.startswith(b"HTTP/1.1 408")
     assert b"body_timeout" in seen
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"POST /v1/chat", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\nho"],
+)
+def test_a_head_that_never_ends_loses_its_connection(served, begun):
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        connection.sendall(begun)
+        seen = b""
+        while part := connection.recv(65536):  # b"" is the gateway's end; a timeout would raise
+            seen += part
+    assert seen.count(b"HTTP/1.1 200") == begun.count(b"\r\n\r\n")
+
+
+def test_a_quiet_connection_that_was_answered_is_kept(served):
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        sock = connection.sock
+        time.sleep(0.5)  # longer than a head may take
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+        assert connection.sock is sock
+    finally:
+        connection.close()
+
+
+def test_a_compressed_body_is_refused_for_what_it_is(served):
+    status, error, _ = post(served, gzip.compress(b"{}"), headers={"content-encoding": "gzip"})
+    assert (status, error["code"]) == (415, "unsupported_content_encoding")
+    plain = b'{"model":"echo","messages":[{"role":"user","content":"x"}]}'
+    assert post(served, plain, headers={"content-encoding": "identity"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        (CHAT, {"messages": [{"role": "user", "content": "word " * 60}]}, "messages"),
+        ("/v1/completions", {"prompt": "word " * 60}, "prompt"),
+    ],
+)
+def test_a_prompt_that_is_too_long_names_the_field_it_came_in(served, path, body, param):
+    status, error, _ = post(served, json.dumps({"model": "echo", **body}).encode(), path)
+    assert (status, error["code"], error["param"]) == (400, "context_length_exceeded", param)
 
 
 @pytest.mark.parametrize(

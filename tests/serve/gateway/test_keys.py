@@ -51,6 +51,8 @@ def test_an_open_gateway_closes_when_it_has_a_key(serving, echo, ledger):
         assert models(served, "", scheme="") == 401
         revoke_key(ledger, "app", now_s=2.0)
         wait_until(lambda: models(served, secret) == 401)
+        assert models(served, None) == 401  # the last key is gone: nobody comes in, not everybody
+        assert models(served, "anything") == 401
 
 
 def wait_until(condition):

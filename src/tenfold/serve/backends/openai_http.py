@@ -144,7 +144,7 @@ class OpenAIBackend:
         try:
             rows = sorted(plain["data"], key=lambda row: row["index"])
             vectors = [_vector(row["embedding"]) for row in rows]
-            prompt_tokens = int(plain["usage"]["prompt_tokens"])
+            prompt_tokens = _whole_number(plain["usage"]["prompt_tokens"])
         except (KeyError, TypeError, ValueError):
             raise self._odd("embeddings") from None
         if len(vectors) != len(texts):
@@ -298,7 +298,8 @@ def _parts(
 
 
 def _whole_number(value: Any) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0
+    """A count that a ledger can hold; whatever else a server claims is none."""
+    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
 
 
 def _vector(given: Any) -> list[float]:

@@ -29,6 +29,8 @@ from tenfold.serve.engine.messages import (
 
 _CLOSE_TIMEOUT_S = 5.0
 _LAST_LINES = 20
+_LONGEST_LINE_BYTES = 4096
+"""More without an end is cut here. Reading must never stop: an engine whose pipe is full stands still."""
 
 log = logging.getLogger("tenfold.serve.engine")
 
@@ -143,12 +145,23 @@ class EngineProcess:
         self.obituary = f"exit code {self._child.returncode}" + (f"\n{last}" if last else "")
 
     async def _listen(self) -> None:
-        """Its stderr into the log and, for the obituary, the last lines of it."""
+        """Its stderr into the log and, for the obituary, the last lines of it, whatever their length."""
         assert self._child.stderr is not None  # asked for in `launch`
-        while line := await self._child.stderr.readline():
-            text = line.decode(errors="replace").rstrip()
-            self._last_lines.append(text)
-            log.warning("engine %d: %s", self.pid, text)
+        rest = b""
+        while part := await self._child.stderr.read(_LONGEST_LINE_BYTES):
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                self._heard(line)
+            if len(rest) >= _LONGEST_LINE_BYTES:  # a progress bar never ends its line
+                self._heard(rest)
+                rest = b""
+        if rest:
+            self._heard(rest)
+
+    def _heard(self, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip()[:_LONGEST_LINE_BYTES]
+        self._last_lines.append(text)
+        log.warning("engine %d: %s", self.pid, text)
 
 
 async def launch(

@@ -33,6 +33,7 @@ from tenfold.serve.gateway.metrics import CONTENT_TYPE, Metrics
 from tenfold.serve.gateway.recorder import Recorder
 from tenfold.serve.gateway.refusal import Refusal, refusal_of, retry_after, unknown_model
 from tenfold.serve.gateway.transport import (
+    CLOSE,
     JSON,
     App,
     ClientGone,
@@ -51,6 +52,8 @@ log = logging.getLogger("tenfold.gateway")
 MODELS = "/v1/models"
 CLIENT_GONE = 499
 """nginx's status for a client that left; only the ledger sees it."""
+_PROMPTS = {chat.ENDPOINT: "messages", completion.ENDPOINT: "prompt", embedding.ENDPOINT: "input"}
+"""The field of each endpoint that can be too long for a model."""
 _ALL_WISHES = CacheWishes()
 _SETTLE_S = 2.0
 """How long `/metrics` waits for a window to close; a slow ledger must not hold up monitoring."""
@@ -204,12 +207,14 @@ class Gateway:
         if scope["method"] != "POST":
             raise _wrong_method(scope, b"POST")
         authorization: bytes | None = None
-        length = b""
+        length = encoding = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
                 authorization = value
             elif name == b"content-length":
                 length = value
+            elif name == b"content-encoding" and value.lower() != b"identity":
+                encoding = value
         exchange.tenant, exchange.key_name = self.keys.admit(authorization)
         if self.state != "serving":
             raise Refusal(
@@ -217,6 +222,13 @@ class Gateway:
                 f"The gateway is {self.state}.",
                 code="gateway_" + self.state,
                 headers=(retry_after(1),),
+            )
+        if encoding:
+            raise Refusal(
+                415,
+                "Compressed request bodies are not taken; send the JSON as it is.",
+                code="unsupported_content_encoding",
+                headers=(CLOSE,),
             )
         if length and int(length) > self.config.max_body_bytes:
             raise too_large(self.config.max_body_bytes)
@@ -293,7 +305,7 @@ class Gateway:
     async def _refuse(
         self, exchange: Exchange, error: Exception, receive: Receive, send: Send
     ) -> None:
-        refusal = refusal_of(error)
+        refusal = refusal_of(error, _PROMPTS.get(exchange.endpoint))
         if refusal.status == 500:
             log.error("request %s failed", exchange.id, exc_info=error)
         answered = exchange.status != 0
@@ -309,8 +321,8 @@ class Gateway:
             (b"x-tenfold-tier", b"refused"),
             *refusal.headers,
         ]
-        if refusal.status == 413:
-            await respond_to_a_sender(send, receive, 413, headers, refusal.body())
+        if refusal.status in (413, 415):
+            await respond_to_a_sender(send, receive, refusal.status, headers, refusal.body())
         else:
             await respond(send, refusal.status, headers, refusal.body())
 

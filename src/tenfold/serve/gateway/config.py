@@ -15,7 +15,7 @@ class GatewayConfig:
     """Tiers asked before the model, cheapest first. `()`: every answer is generated."""
     require_keys: bool | None = None
     """True: no key, no answer. False: keys name tenants but nobody is turned away for having none.
-    None: keys are required as soon as the ledger holds one."""
+    None: keys are required as soon as the ledger holds one, a revoked one included."""
     cache_sampled: bool = False
     """Store answers drawn with a temperature above 0 and no seed, as if the draw did not matter."""
     cache_entries: int = 100_000
@@ -31,7 +31,7 @@ class GatewayConfig:
     timeout_s: float = 600.0
     """Longest time one answer may take, above 0."""
     body_timeout_s: float = 30.0
-    """Longest time a client may take to send its body, above 0."""
+    """Longest time a client may take to send a request's head, and then its body, above 0."""
     drain_s: float = 20.0
     """After SIGTERM, how long answers under way may go on, 0 or more."""
     queue_events: int = 100_000

@@ -74,21 +74,23 @@ class KeyRing:
     """The keys that work now, by hash. `load` may be called from another thread than `admit`."""
 
     def __init__(self, required: bool | None) -> None:
-        """`required` None: as soon as there is a key."""
+        """`required` None: as soon as there is or was a key. Revoking the last one shuts everybody out; it
+        must not let everybody in."""
         self._required = required
         self._by_hash: dict[str, tuple[str, str]] = {}
+        self._any_made = False
 
     def load(self, ledger: Ledger) -> None:
         """Replace the table by what the ledger says. On a LedgerError the old table stays."""
+        made = ledger.read(VirtualKey)
         self._by_hash = {
-            key.sha256: (key.tenant, key.name)
-            for key in ledger.read(VirtualKey)
-            if key.revoked_at_s is None
+            key.sha256: (key.tenant, key.name) for key in made if key.revoked_at_s is None
         }
+        self._any_made = self._any_made or bool(made)
 
     @property
     def required(self) -> bool:
-        return bool(self._by_hash) if self._required is None else self._required
+        return self._any_made if self._required is None else self._required
 
     def admit(self, authorization: bytes | None) -> tuple[str, str]:
         """(tenant, key name) of a caller. Raises Refusal (401).

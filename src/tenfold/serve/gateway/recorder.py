@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tenfold.core.ports import Ledger
+from tenfold.errors import InfrastructureError
 from tenfold.serve.gateway.energy import EnergyBook
 from tenfold.serve.gateway.exchange import Exchange
 
@@ -138,12 +139,31 @@ class Recorder:
         except Exception:  # a meter that breaks must not cost the events
             log.exception("the energy of %d requests could not be told", len(finished))
             self._facts.extend(self._unmetered(finished))
-        if self._facts and self._guarded(lambda: self._ledger.append(self._facts), "write events"):
+        if self._facts and self._guarded(self._append, "write events"):
             self.num_written += len(self._facts)
             self._facts = []
         if self.num_dropped > self._warned_drops:
             log.warning("%d request events dropped: the queue is full", self.num_dropped)
             self._warned_drops = self.num_dropped
+
+    def _append(self) -> None:
+        """Write all facts at once. One that no ledger can hold must not keep the others out for ever."""
+        try:
+            self._ledger.append(self._facts)
+        except InfrastructureError:
+            raise  # the ledger's fault: all of them wait
+        except Exception:
+            for fact in list(self._facts):
+                try:
+                    self._ledger.append([fact])
+                except InfrastructureError:
+                    raise
+                except Exception:
+                    log.exception("dropped a fact that the ledger cannot hold")
+                    self.num_dropped += 1
+                else:
+                    self.num_written += 1
+                self._facts.remove(fact)
 
     def _settled(self, finished: list[Exchange], *, last: bool) -> list[Any]:
         """The facts of one window: an event per request, each with its share, and the window."""

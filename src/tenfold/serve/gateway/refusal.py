@@ -20,6 +20,7 @@ _TYPES = {
     405: "invalid_request_error",
     408: "timeout_error",
     413: "invalid_request_error",
+    415: "invalid_request_error",
     422: "invalid_request_error",
     429: "rate_limit_error",
     499: "client_error",
@@ -72,8 +73,9 @@ def unknown_model(name: str, known: list[str]) -> Refusal:
     )
 
 
-def refusal_of(error: Exception) -> Refusal:
-    """The refusal that tells a client about `error` without telling it about our insides."""
+def refusal_of(error: Exception, prompt: str | None = None) -> Refusal:
+    """The refusal that tells a client about `error` without telling it about our insides. `prompt` is the
+    field that holds what a model reads."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, PromptTooLong):
@@ -82,7 +84,7 @@ def refusal_of(error: Exception) -> Refusal:
             f"This model's maximum context length is {error.limit_tokens} tokens, but the prompt "
             f"has {error.num_tokens}. {error.hint or ''}".rstrip(),
             code="context_length_exceeded",
-            param="messages",
+            param=prompt,
         )
     if isinstance(error, BackendRefusal):
         wait = () if error.retry_after_s is None else (retry_after(error.retry_after_s),)

@@ -18,6 +18,7 @@ import uvicorn
 
 from tenfold.errors import ConfigError, InfrastructureError
 from tenfold.serve.gateway.app import Gateway
+from tenfold.serve.gateway.connection import Connection
 
 KEEP_ALIVE_S = 75
 """Idle connections are kept longer than the usual client's or proxy's pool keeps them (60 s), so that the
@@ -103,7 +104,7 @@ async def serve(
     sock = listen(host, port)
     config = uvicorn.Config(
         gateway,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",  # startup runs below, so that its errors arrive as themselves
         log_config=None,

@@ -34,26 +34,20 @@ class ClientGone(Exception):
 
 async def read_body(receive: Receive, limit_bytes: int, timeout_s: float) -> bytes:
     """The whole body. Raises Refusal (408, 413) and ClientGone."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        if len(body) > limit_bytes:
-            raise too_large(limit_bytes)
-        return body
-    parts = [body]
-    num_bytes = len(body)
+    parts: list[bytes] = []
+    num_bytes = 0
+    more = True
     try:
-        async with asyncio.timeout(timeout_s):
-            while message.get("more_body", False):
-                if num_bytes > limit_bytes:
-                    raise too_large(limit_bytes)
+        async with asyncio.timeout(timeout_s):  # the first part, too, may never come
+            while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone
                 parts.append(message.get("body", b""))
                 num_bytes += len(parts[-1])
+                if num_bytes > limit_bytes:
+                    raise too_large(limit_bytes)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise Refusal(
             408,
@@ -61,9 +55,7 @@ async def read_body(receive: Receive, limit_bytes: int, timeout_s: float) -> byt
             code="body_timeout",
             headers=(CLOSE,),
         ) from None
-    if num_bytes > limit_bytes:
-        raise too_large(limit_bytes)
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def too_large(limit_bytes: int) -> Refusal:
