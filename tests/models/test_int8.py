@@ -12,9 +12,17 @@ torch = pytest.importorskip("torch")
 
 from tenfold.core.asset import Draft, view  # noqa: E402
 from tenfold.errors import InputError  # noqa: E402
+from tenfold.models import int8  # noqa: E402
 from tenfold.models.cache import KVCache  # noqa: E402
 from tenfold.models.folder import load_model, save_int8, save_model  # noqa: E402
 from tenfold.models.int8 import Int8Linear, quantise_rows  # noqa: E402
+
+
+@pytest.fixture(params=["integers", "widened"])
+def small_matrices(request, monkeypatch):
+    """Both ways to multiply, whatever the size of these matrices."""
+    monkeypatch.setattr(int8, "SMALLEST", 0 if request.param == "integers" else 1 << 40)
+    return request.param
 
 
 @pytest.fixture
@@ -51,7 +59,7 @@ def test_a_row_does_not_depend_on_its_neighbours():
         assert torch.equal(layer(x[index:])[0], together[index])
 
 
-def test_logits_stay_close_and_generating_agrees_with_scoring(base, small, llama, config):
+def test_logits_stay_close_and_generating_agrees_with_scoring(small_matrices, small, llama, config):
     model = load_model(small.folder()).model
     ids = torch.randint(config.vocab_size, (4, 40), generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
@@ -65,7 +73,9 @@ def test_logits_stay_close_and_generating_agrees_with_scoring(base, small, llama
     assert (logits[1] - ours[1, 20]).abs().max() < 1e-2 * exact.abs().max()
 
 
-def test_compressed_tensors_reads_the_folder_and_finds_the_same_weights(small, llama, config):
+def test_compressed_tensors_reads_the_folder_and_finds_the_same_weights(
+    small_matrices, small, llama, config
+):
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("compressed_tensors")
     peer = transformers.AutoModelForCausalLM.from_pretrained(small.folder(), dtype=torch.float32)
@@ -87,7 +97,11 @@ def test_compressed_tensors_reads_the_folder_and_finds_the_same_weights(small, l
     ]
     for names, ours in pairs:
         weight = torch.cat([theirs[name].weight for name in names])
-        assert torch.equal(weight, ours.weight * ours.scale.unsqueeze(1))
+        whole = (
+            ours.weight * ours.scale.unsqueeze(1) if isinstance(ours, Int8Linear) else ours.weight
+        )
+        assert torch.equal(weight, whole)
+    assert isinstance(model.layers[0].mlp.down, Int8Linear) == (small_matrices == "integers")
 
 
 def test_weights_take_a_quarter_of_the_bytes(base, small, config):
@@ -133,6 +147,19 @@ def test_another_quantisation_is_refused(small, tmp_path, path, value):
     assert "config.json" in str(raised.value)
 
 
+def test_a_quantised_embedding_is_refused(small, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    for file in small.files:
+        (tmp_path / file).write_bytes(small.read_bytes(file))
+    tensors = load_file(tmp_path / "model.safetensors")
+    name = "model.embed_tokens.weight"
+    tensors[name], tensors[f"{name}_scale"] = quantise_rows(tensors[name])
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=r"embedding\.weight holds whole numbers"):
+        load_model(tmp_path)
+
+
 def test_integer_weights_without_their_scales_are_refused(small, tmp_path):
     from safetensors.torch import load_file, save_file
 
@@ -141,5 +168,5 @@ def test_integer_weights_without_their_scales_are_refused(small, tmp_path):
     tensors = load_file(tmp_path / "model.safetensors")
     del tensors["model.layers.0.mlp.up_proj.weight_scale"]
     save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(InputError, match="no scales belong"):
+    with pytest.raises(InputError, match="holds whole numbers"):
         load_model(tmp_path)

@@ -116,14 +116,13 @@ def load_model(folder: Path) -> LoadedModel:
         int8.check(quantization, str(folder / "config.json"))
     state = from_transformers(read_weights(folder), config, where)
     model = Llama(config)
-    if quantization is not None:
-        int8.to_int8(model, state, where)
+    placed = int8.to_int8(model, state, where) if quantization is not None else set()
     own = model.state_dict()
-    read = {name: state[name] for name in own if name in state and own[name].is_floating_point()}
+    read = {name: state[name] for name in own if name in state and name not in placed}
     for name, tensor in read.items():
         if not tensor.is_floating_point():
             raise InputError(
-                f"{name} holds whole numbers but no scales belong to it", where=where, hint=_HINT
+                f"{name} holds whole numbers and cannot be read as weights", where=where, hint=_HINT
             )
     try:
         # assign: the tensors just read become the parameters, nothing is copied

@@ -30,7 +30,7 @@ _IN_LAYER = {
 
 def fused_names(config: LlamaConfig) -> dict[str, tuple[str, ...]]:
     """Our name -> the names whose tensors, one below the other, make it."""
-    names = {
+    names: dict[str, tuple[str, ...]] = {
         ours: (theirs,)
         for ours, theirs in _PLAIN.items()
         if ours != "head.weight" or not config.tie_word_embeddings
@@ -53,7 +53,7 @@ def split_rows(ours: str, config: LlamaConfig) -> list[int]:
 
 def to_transformers(state: Mapping[str, Tensor], config: LlamaConfig) -> dict[str, Tensor]:
     """Our state under transformers' names, each tensor contiguous."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for ours, theirs in fused_names(config).items():
         rows = split_rows(ours, config)
         parts = state[ours].split(rows) if rows else (state[ours],)

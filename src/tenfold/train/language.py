@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -50,8 +51,10 @@ class LanguageRecipe:
 
         def loss(blocks: Tensor, _: torch.Generator) -> Tensor:
             hidden = network.hidden(blocks[:, :-1]).flatten(0, 1)
-            weight = network.embedding.weight if network.head is None else network.head.weight
-            return linear_cross_entropy(hidden.to(self._dtype), weight, blocks[:, 1:].flatten())
+            head = network.embedding if network.head is None else network.head
+            return linear_cross_entropy(
+                hidden.to(self._dtype), cast(Tensor, head.weight), blocks[:, 1:].flatten()
+            )
 
         optimisers = make(
             network,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tenfold.core.asset import Corpus, Draft, Model, Tokenizer
 from tenfold.core.step import Context, Resources, step
@@ -25,6 +25,7 @@ from tenfold.need import need
 if TYPE_CHECKING:
     from torch import nn
 
+    from tenfold.models.llama import Llama
     from tenfold.train.recipe import Phase
 
 _PART_TOKENS = 2048
@@ -182,7 +183,7 @@ def pretrain(
     ctx.metric("peak_rss_bytes", _peak_rss_bytes(), unit="bytes")
     return save_model(
         ctx.draft(Model.kind),
-        network,
+        cast("Llama", network),
         shape,
         tokenizer,
         recipe="language",
