@@ -21,6 +21,7 @@ QUICK = (
     "assets.base.config.depth=2",
     "assets.base.config.steps=4",
     "assets.base.config.batch=4",
+    "assets.quality.checks=[]",  # four steps of training pass no gate
     "assets.quality.config.max_tokens=2000",
     "assets.quality.config.ngram_tokens=100000",
     "assets.compression.config.rounds=1",

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import os
+import re
+import shlex
+import subprocess
+
 import pytest
+from rich.console import Console
 
 import tenfold.factory
+from tenfold.cli.demo import summary_table
+from tenfold.queries.summary import SummaryRow
 
 
 @pytest.fixture
@@ -37,6 +46,31 @@ def test_the_first_time_and_the_second(demo):
     assert second.code == 0
     assert "everything unchanged: 3 assets" in second.out
     assert report.stat().st_mtime_ns == before
+
+
+def test_what_it_says_to_try_works_from_this_folder(demo, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", os.defpath)  # as after `make demo`: no tenfold there
+    said = demo().out
+    shown = re.search(r"try +(.* show .*)", said)
+    assert shown is not None, said
+    words = shlex.split(shown[1])
+    assert words[-1] == "model@champion"
+    done = subprocess.run([*words[:-1], "tripled"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("tripled")
+
+
+def test_the_summary_puts_what_was_compared_side_by_side():
+    rows = [
+        SummaryRow("data", "documents", 6485.0, "documents"),
+        SummaryRow("compression", "size", 14_800_000.0, "B", "before"),
+        SummaryRow("compression", "size", 4_400_000.0, "B", "after"),
+    ]
+    screen = Console(width=100, file=io.StringIO())
+    screen.print(summary_table(rows))
+    lines = [line.split() for line in screen.file.getvalue().splitlines()]
+    assert ["compression", "before", "after", "change"] in lines
+    assert ["size", "14.8", "MB", "4.4", "MB", "0.297×"] in lines
 
 
 def test_a_changed_file_is_kept(demo):

@@ -126,6 +126,7 @@ def test_gc_removes_what_was_replaced(tenfold, folder):
 
 def test_keys_show_a_secret_once(tenfold, folder):
     secret = tenfold("keys create phone --tenant acme --json").json["key"]
+    assert tenfold("keys --json").json == tenfold("keys list --json").json != []
     (key,) = tenfold("keys list --json").json
     assert (key["name"], key["tenant"], key["revoked_at_s"]) == ("phone", "acme", None)
     assert secret not in json.dumps(key)

@@ -440,7 +440,11 @@ def test_notebooks_show_hostile_text_as_text(workshop: Any) -> None:
         raise RuntimeError("<script>alert(1)</script>")
 
     with workshop.factory().add(broken, name="<b>") as factory:
-        html = factory.run()._repr_html_()
+        outcome = factory.run()
+        assert "&lt;b&gt;" in factory._repr_html_()
+        assert repr(factory).endswith("assets: 1>")
+        assert str(outcome).splitlines()[-1] == f"run {outcome.run_id} failed"
+        html = outcome._repr_html_()
         assert "<script>" not in html
         assert "&lt;script&gt;" in html
         assert "&lt;b&gt;" in html

@@ -15,6 +15,7 @@ from tenfold.ledger.memory import MemoryLedger
 from tenfold.queries import Queries, as_json
 from tenfold.queries.cursor import cursor, event_seq
 from tenfold.queries.levels import levels_of
+from tenfold.queries.summary import sections
 from tenfold.queries.traffic import bucket_for, percentile
 
 
@@ -34,7 +35,13 @@ def test_every_read_model_is_json_without_loss_of_keys(past):
     ]
     for model in models:
         assert json.loads(json.dumps(as_json(model), allow_nan=False))
-    assert as_json(queries.summary("r-second"))[0].keys() == {"section", "label", "value", "unit"}
+    assert as_json(queries.summary("r-second"))[0].keys() == {
+        "section",
+        "label",
+        "value",
+        "unit",
+        "column",
+    }
 
 
 def test_an_empty_ledger_is_a_past_like_any_other():
@@ -143,14 +150,28 @@ def test_events_go_on_after_a_seq(past):
 
 def test_summary_says_what_was_recorded_and_nothing_else(past):
     _, _, queries = past
-    rows = {(row.section, row.label): row for row in queries.summary("r-second")}
-    assert rows["serving", "gain"].value == 10.8
-    assert rows["quality", "bits per byte"].unit == "bits/byte"
-    assert rows["serving", "answered by tier exact"].value == 0.9
-    assert rows["time", "documents"].value == 5.2, "of the run that made it"
-    assert not any(label == "leaks found" for _, label in rows), "this past has no such metric"
+    rows = {(row.section, row.label, row.column): row for row in queries.summary("r-second")}
+    assert rows["serving", "throughput", "change"].value == 10.8
+    assert rows["quality", "bits per byte", ""].unit == "bits/byte"
+    assert rows["serving", "answered by tier exact", "tiers on"].value == 0.9
+    assert rows["time", "documents", ""].value == 5.2, "of the run that made it"
+    assert not any(label == "samples that leak" for _, label, _ in rows), (
+        "this past has no such metric"
+    )
     first = {(r.section, r.label): r.value for r in queries.summary("r-first")}
     assert first["quality", "perplexity"] == 71.3
+
+
+def test_what_was_compared_stands_on_one_line_with_its_change(past):
+    _, _, queries = past
+    blocks = {block.name: block for block in sections(queries.summary("r-second"))}
+    assert blocks["quality"].columns == ()
+    assert blocks["serving"].columns == ("tiers off", "tiers on", "change")
+    lines = {line.label: line.cells for line in blocks["serving"].lines}
+    assert lines["throughput"]["change"].value == 10.8, "as recorded"
+    energy = lines["energy per request"]
+    assert energy["change"].value == energy["tiers on"].value / energy["tiers off"].value
+    assert set(lines["answered by tier exact"]) == {"tiers on"}
 
 
 def test_a_model_has_the_figures_of_the_reports_about_it_and_its_own_history(past, history):

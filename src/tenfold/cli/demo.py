@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +11,12 @@ import typer
 
 from tenfold.cli.live import watching
 from tenfold.cli.options import Json, Sets, opened
-from tenfold.cli.output import emit, quantity, table
+from tenfold.cli.output import command_line, emit
 from tenfold.cli.stopping import stopping
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from tenfold.factory import RunOutcome
     from tenfold.queries.summary import SummaryRow
@@ -69,22 +71,44 @@ def _render(
         screen.print("", summary_table(rows))
     if not outcome.ok:
         return
+    command = command_line()
+    here = shlex.quote(str(folder))
     screen.print(
         f"\nreport   {report}\n"
-        f"serve    cd {folder} && tenfold serve      (API under /v1, console under /console)\n"
-        f"try      tenfold plan -f {folder} --set assets.base.config.steps=100\n"
-        f"         tenfold show -f {folder} model@champion",
+        f"serve    {command} serve -f {here}\n"
+        f"         OpenAI's API under http://127.0.0.1:8080/v1, the console under /console\n"
+        f"try      {command} show -f {here} model@champion\n"
+        f"         {command} plan -f {here} --set assets.base.config.steps=100",
         markup=False,
+        soft_wrap=True,
     )
 
 
-def summary_table(rows: list[SummaryRow]) -> object:
-    """section, figure and value of a run."""
-    shown = table("", "figure", "value", right=["value"])
-    section = ""
-    for row in rows:
-        shown.add_row(
-            row.section if row.section != section else "", row.label, quantity(row.value, row.unit)
-        )
-        section = row.section
+def summary_table(rows: list[SummaryRow]) -> Table:
+    """The figures of a run, as narrow as they are; what was compared stands side by side."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tenfold.console.figures import figure
+    from tenfold.queries.summary import sections
+
+    blocks = sections(rows)
+    shown = Table.grid(padding=(0, 3, 0, 0))
+    shown.add_column(style="bold", no_wrap=True)
+    shown.add_column(no_wrap=True)
+    for _ in range(max((len(block.columns) for block in blocks), default=0) or 1):
+        shown.add_column(justify="right", no_wrap=True)
+    for number, block in enumerate(blocks):
+        if number:
+            shown.add_row()
+        name = block.name
+        if block.columns:
+            shown.add_row(name, "", *(f"[dim]{column}[/]" for column in block.columns))
+            name = ""
+        for line in block.lines:
+            cells = (line.cells.get(column) for column in block.columns or ("",))
+            shown.add_row(
+                name, escape(line.label), *(figure(c.value, c.unit) if c else "" for c in cells)
+            )
+            name = ""
     return shown

@@ -43,8 +43,10 @@ def _factory(file: Path) -> tuple[Path, str, int, list[Finding]]:
                     factory.queries.runs(1)  # opens store and ledger: a newer version's are refused
             findings.append(Finding("factory", "ok", f"{path}: {len(spec.assets)} assets"))
         except TenfoldError as error:
-            fact = error.faults[0] if isinstance(error, SpecError) else str(error)
-            findings.append(Finding("factory", "fault", fact, "tenfold plan says it in full"))
+            faults = isinstance(error, SpecError)
+            seen = error.faults[0] if isinstance(error, SpecError) else error.fact
+            fix = "tenfold plan says it in full" if faults else error.hint or "tenfold plan"
+            findings.append(Finding("factory", "fault", seen, fix))
     else:
         findings.append(Finding("factory", "ok", "none in this folder", "tenfold init writes one"))
     return store.absolute(), host, port, findings

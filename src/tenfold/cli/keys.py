@@ -13,11 +13,17 @@ from tenfold.core.facts import VirtualKey
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Create, list and revoke the keys that clients of the gateway use.",
 )
 Name = Annotated[str, typer.Argument(help="What the key is called on record.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def keys(context: typer.Context, file: File = FACTORY_FILE, as_json: Json = False) -> None:
+    """Create, list and revoke the keys that clients of the gateway use. Alone: list."""
+    if context.invoked_subcommand is None:
+        list_(file, as_json)
 
 
 @app.command()

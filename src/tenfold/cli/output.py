@@ -6,8 +6,13 @@ Colour only where a terminal wants it; a status is always a word too.
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold import settings
@@ -55,6 +60,18 @@ def emit(value: Any, as_json: bool, render: Callable[[Console], None]) -> None:
     print(json.dumps(plain(value), ensure_ascii=False))
 
 
+def command_line() -> str:
+    """What to type in this shell and folder to run this very `tenfold`, which may not be on the PATH."""
+    found = shutil.which("tenfold")
+    mine = Path(sys.executable).with_name("tenfold")
+    if found is not None and Path(found).resolve() == mine.resolve():
+        return "tenfold"
+    word, rest = (mine, "") if mine.exists() else (Path(sys.executable), " -m tenfold")
+    near = os.path.relpath(word)
+    shown = str(word) if near.startswith("..") else near
+    return shlex.quote(shown) + rest
+
+
 def mark(status: str) -> str:
     """A status as a mark and a word, in its colour."""
     style = STYLES.get(status, "")
@@ -96,9 +113,9 @@ def duration(seconds: float) -> str:
 
 def figure(value: float) -> str:
     """Four significant digits, whole numbers whole."""
-    if value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:,.4g}" if 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
+    if abs(value) < 1e15 and (value == int(value) or abs(value) >= 1e4):
+        return f"{round(value):,}"
+    return f"{value:,.4g}" if 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
 
 
 def quantity(value: float, unit: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from tenfold.cli.options import FACTORY_FILE, File, Json, Reason, opened
 from tenfold.cli.output import emit
+from tenfold.errors import UsageError
 
 
 def promote(
@@ -23,6 +25,11 @@ def promote(
     """Point an alias at an asset, if its checks and those of all it was made from are green."""
     from tenfold.cli.runs import render_moves
 
+    if "@" in asset and "@" not in alias:
+        raise UsageError(
+            f"{alias!r} is not an alias: the asset comes first, then the alias",
+            hint=f"tenfold promote {shlex.quote(alias)} {shlex.quote(asset)}",
+        )
     with opened(file) as factory:
         move = factory.promote(asset, alias, digest=digest, reason=reason)
     emit(move, as_json, lambda screen: render_moves(screen, [move]))

@@ -12,15 +12,18 @@ NONE = "–"
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 
 
-def digits(value: float, significant: int = 3) -> str:
-    """`value` with so many significant digits, thousands grouped, no exponent between 1e-6 and 1e15."""
+def digits(value: float, significant: int = 3, *, pad: bool = False) -> str:
+    """`value` with so many significant digits, thousands grouped, no exponent between 1e-6 and 1e15.
+
+    `pad` keeps zeros at the end, which say that a ratio is 1.00 and not just about 1.
+    """
     if not math.isfinite(value):
         return "∞" if value > 0 else NONE if math.isnan(value) else "−∞"
     if value == 0:
         return "0"
     places = significant - 1 - math.floor(math.log10(abs(value)))
     text = f"{abs(value):,.{max(0, min(places, 9))}f}"
-    if "." in text and places > 0:
+    if "." in text and places > 0 and not pad:
         text = text.rstrip("0").rstrip(".")
     return ("−" if value < 0 else "") + text
 
@@ -29,7 +32,8 @@ def count(value: float | None) -> str:
     """Whole below 10,000, then with a prefix: 9,876, 12.3k, 1.72M."""
     if value is None:
         return NONE
-    return digits(value, 4) if abs(value) < 10_000 and value != int(value) else _whole(value)
+    broken = abs(value) < 10_000 and value != int(value)
+    return digits(value, pad=True) if broken else _whole(value)
 
 
 def _whole(value: float) -> str:
@@ -117,7 +121,7 @@ def figure(value: float, unit: str) -> str:
         case "share" | "ratio" if 0 <= value <= 1:
             return share(value)
         case "×" | "x" | "ratio":
-            return f"{digits(value)}×"
+            return f"{digits(value, pad=True)}×"
         case "":
             return count(value)
     return f"{count(value)} {unit}"

@@ -94,7 +94,7 @@ class Plan:
     def _repr_html_(self) -> str:
         from html import escape  # notebooks only
 
-        mark = {"skip": "⏭", "run": "▶", "maybe": "◇", "blocked": "■"}
+        mark = {"skip": "·", "run": "▶", "maybe": "◇", "blocked": "■"}
         rows = "".join(
             f"<tr><td>{mark[s.action]} {s.action}</td><td><b>{escape(s.asset)}</b></td>"
             f"<td><code>{escape(s.step)}</code></td><td>{escape(s.reason)}</td></tr>"

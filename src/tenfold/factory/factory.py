@@ -72,6 +72,23 @@ class Factory:
         self._triggers: list[Trigger] = []
         self._clock = SystemClock()
 
+    def __repr__(self) -> str:
+        return f"<factory {self.name}, assets: {len(self._nodes)}>"
+
+    def _repr_html_(self) -> str:
+        """What is declared; how it stands is `plan()`'s to say. Opens nothing."""
+        from html import escape  # notebooks only
+
+        rows = "".join(
+            f"<tr><td><b>{escape(node.name)}</b></td><td><code>{escape(node.step.name)}</code></td>"
+            f"<td>{escape(', '.join(node.needs))}</td></tr>"
+            for node in self._nodes.values()
+        )
+        return (
+            f"<b>factory {escape(self.name)}</b>"
+            f"<table><tr><th>asset</th><th>step</th><th>needs</th></tr>{rows}</table>"
+        )
+
     @classmethod
     def load(cls, path: str | Path = "factory.yaml", *, sets: Sequence[str] = ()) -> Factory:
         """Read a factory file. Raises SpecError with all its faults, each with file:line:col."""

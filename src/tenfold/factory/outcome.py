@@ -9,7 +9,7 @@ from tenfold.core.facts import AliasMove, Run, RunStep
 from tenfold.errors import UnknownName, UsageError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RunOutcome:
     """What became of a run."""
 
@@ -61,6 +61,22 @@ class RunOutcome:
             "unchanged": self.unchanged,
         }
 
+    def __repr__(self) -> str:
+        return f"<run {self.run_id} {self.status}, assets: {len(self.steps)}>"
+
+    def __str__(self) -> str:
+        """A line per asset, then what was released and what was not."""
+        wide = max((len(step.asset) for step in self.steps), default=0)
+        lines = [
+            f"{s.asset:{wide}}  {s.status:9}  {_seconds(s) or s.error or s.reason}".rstrip()
+            for s in self.steps
+        ]
+        return "\n".join([*lines, *self._aliases(), f"run {self.run_id} {self.status}"])
+
+    def _aliases(self) -> list[str]:
+        moved = [f"{m.alias} -> {m.asset} {(m.digest or '')[:12]}" for m in self.released]
+        return [*moved, *self.refused]
+
     def _repr_html_(self) -> str:
         from html import escape  # notebooks only
 
@@ -73,6 +89,7 @@ class RunOutcome:
         return (
             f"<b>run {escape(self.run_id)}</b>: {escape(self.status)}"
             f"<table><tr><th>status</th><th>asset</th><th>digest</th><th>time</th><th></th></tr>{rows}</table>"
+            + "".join(f"<div>{escape(line)}</div>" for line in self._aliases())
         )
 
 

@@ -193,25 +193,25 @@ def describe(
     leaky = sum(bool(finding.pii) or hit for finding, hit in zip(findings, verbatim, strict=True))
     metrics = {
         "samples": (float(num), "samples"),
-        "found": (float(leaky), "samples with personal data or verbatim training text"),
-        "pii_per_1000": (1000 * len(spans) / num, "items per 1000 samples"),
+        "found": (float(leaky), "samples"),
+        "pii_per_1000": (1000 * len(spans) / num, "per 1000 samples"),
         "pii_per_1000_corrected": (
             1000 * len(spans) / num / max(detector, 1e-9),
-            "items per 1000 samples, over the detector's recall",
+            "per 1000 samples",
         ),
         "pii_upper_per_1000": (
             1000 * at_most(with_pii, num),
-            "samples with any per 1000, upper 95 %",
+            "per 1000 samples",
         ),
         "pii_from_training": (float(sum(f.from_training for f in findings)), "items"),
         "verbatim_share": (sum(verbatim) / num, "share"),
-        "verbatim_upper_share": (at_most(sum(verbatim), num), "share, upper 95 %"),
+        "verbatim_upper_share": (at_most(sum(verbatim), num), "share"),
         "longest_verbatim_tokens": (float(max(f.verbatim_tokens for f in findings)), "tokens"),
         "longest_verbatim_characters": (
             float(max(f.overlap.length for f in findings)),
             "characters",
         ),
-        "detector_recall": (detector, "share of planted items"),
+        "detector_recall": (detector, "share"),
     }
     if extractable:
         metrics["extractable_share"] = (sum(extractable) / len(extractable), "share")

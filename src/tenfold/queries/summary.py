@@ -5,7 +5,7 @@ A row appears when its figure was recorded; nothing is filled in with zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tenfold.core.facts import Usage
@@ -18,6 +18,22 @@ class SummaryRow(NamedTuple):
     label: str
     value: float
     unit: str
+    column: str = ""
+    """Which side of a comparison the figure is: before or after, tiers off or on. Empty: of none."""
+
+
+class SummaryLine(NamedTuple):
+    """One label with all its figures, by column."""
+
+    label: str
+    cells: dict[str, SummaryRow]
+
+
+class SummarySection(NamedTuple):
+    name: str
+    columns: tuple[str, ...]
+    """Headings of the comparison in this section; empty: each line has one figure."""
+    lines: tuple[SummaryLine, ...]
 
 
 class Figure(NamedTuple):
@@ -30,6 +46,30 @@ class Figure(NamedTuple):
     metric: str
     unit: str
     """Used when the metric was recorded without one."""
+    column: str = ""
+
+
+CHANGE = "change"
+"""The later side over the earlier one."""
+OFF, ON = "tiers off", "tiers on"
+
+
+def compared(label: str, metric: str, ratio: str, unit: str) -> tuple[Figure, ...]:
+    """Before and after compression, and the ratio the step recorded."""
+    step = "evaluate.compression"
+    return (
+        Figure("compression", label, step, f"{metric}_before", unit, "before"),
+        Figure("compression", label, step, f"{metric}_after", unit, "after"),
+        Figure("compression", label, step, ratio, "×", CHANGE),
+    )
+
+
+def replayed(label: str, metric: str, unit: str) -> tuple[Figure, ...]:
+    """The same requests without and with tiers."""
+    return (
+        Figure("serving", label, "plan.replay", f"{metric}.off", unit, OFF),
+        Figure("serving", label, "plan.replay", f"{metric}.on", unit, ON),
+    )
 
 
 FIGURES = (
@@ -48,32 +88,25 @@ FIGURES = (
     Figure(
         "quality", "… of a unigram model", "evaluate.language", "bits_per_byte.unigram", "bits/byte"
     ),
-    Figure("compression", "size before", "evaluate.compression", "bytes_before", "B"),
-    Figure("compression", "size after", "evaluate.compression", "bytes_after", "B"),
-    Figure("compression", "size before", "compress.", "bytes_before", "B"),
-    Figure("compression", "size after", "compress.", "bytes_after", "B"),
-    Figure("compression", "size ratio", "evaluate.compression", "bytes_ratio", "×"),
-    Figure("compression", "speed ratio", "evaluate.compression", "speed_ratio", "×"),
-    Figure("compression", "perplexity ratio", "evaluate.compression", "perplexity_ratio", "×"),
-    Figure("serving", "throughput, tiers off", "plan.replay", "requests_per_s.off", "requests/s"),
-    Figure("serving", "throughput, tiers on", "plan.replay", "requests_per_s.on", "requests/s"),
-    Figure("serving", "gain", "plan.replay", "speedup", "×"),
-    Figure("serving", "latency p50, tiers off", "plan.replay", "latency_ms.p50.off", "ms"),
-    Figure("serving", "latency p50, tiers on", "plan.replay", "latency_ms.p50.on", "ms"),
-    Figure("serving", "latency p95, tiers off", "plan.replay", "latency_ms.p95.off", "ms"),
-    Figure("serving", "latency p95, tiers on", "plan.replay", "latency_ms.p95.on", "ms"),
-    Figure("serving", "cost per request, tiers off", "plan.replay", "usd_per_request.off", "USD"),
-    Figure("serving", "cost per request, tiers on", "plan.replay", "usd_per_request.on", "USD"),
-    Figure(
-        "serving", "energy per request, tiers off", "plan.replay", "joules_per_request.off", "J"
-    ),
-    Figure("serving", "energy per request, tiers on", "plan.replay", "joules_per_request.on", "J"),
-    Figure("serving", "answers equal to tiers off", "plan.replay", "answers_equal", "share"),
+    Figure("compression", "size", "evaluate.compression", "bytes_before", "B", "before"),
+    Figure("compression", "size", "evaluate.compression", "bytes_after", "B", "after"),
+    Figure("compression", "size", "evaluate.compression", "bytes_ratio", "×", CHANGE),
+    Figure("compression", "size", "compress.", "bytes_before", "B", "before"),
+    Figure("compression", "size", "compress.", "bytes_after", "B", "after"),
+    *compared("generation", "decode_tokens_per_s", "speed_ratio", "tokens/s"),
+    *compared("perplexity", "perplexity", "perplexity_ratio", "per token"),
+    *replayed("throughput", "requests_per_s", "requests/s"),
+    Figure("serving", "throughput", "plan.replay", "speedup", "×", CHANGE),
+    *replayed("latency p50", "latency_ms.p50", "ms"),
+    *replayed("latency p95", "latency_ms.p95", "ms"),
+    *replayed("cost per request", "usd_per_request", "USD"),
+    *replayed("energy per request", "joules_per_request", "J"),
+    Figure("serving", "same answers as off", "plan.replay", "answers_equal", "share", ON),
     Figure(
         "governance", "bias: preference gap", "govern.bias", "bias.preference_gap_points", "points"
     ),
     Figure("governance", "bias: comparisons", "govern.bias", "bias.comparisons", "comparisons"),
-    Figure("governance", "leaks found", "govern.leaks", "leaks.found", "leaks"),
+    Figure("governance", "samples that leak", "govern.leaks", "leaks.found", "samples"),
 )
 SHARES = "tier_share."
 
@@ -82,6 +115,29 @@ def summary(past: Past, detail: RunDetail) -> list[SummaryRow]:
     """Sections in the order of the factory: time, data, training, quality, compression, serving, total."""
     rows = [*_time(past, detail.steps), *_figures(detail), *_total(past, detail)]
     return rows
+
+
+def sections(rows: Iterable[SummaryRow]) -> list[SummarySection]:
+    """The rows as people compare them: figures with the same label on one line, in columns.
+
+    Two sides without a recorded change get one: the later over the earlier.
+    """
+    lines: dict[str, dict[str, dict[str, SummaryRow]]] = {}
+    for row in rows:
+        lines.setdefault(row.section, {}).setdefault(row.label, {})[row.column] = row
+    found = []
+    for name, labels in lines.items():
+        for label, cells in labels.items():
+            if len(cells) == 2 and CHANGE not in cells:
+                first, last = cells.values()
+                if first.value:
+                    ratio = last.value / first.value
+                    cells[CHANGE] = SummaryRow(name, label, ratio, "×", CHANGE)
+        columns = dict.fromkeys(c for cells in labels.values() for c in cells if c)
+        ordered = sorted(columns, key=lambda column: column == CHANGE)
+        made = tuple(SummaryLine(label, cells) for label, cells in labels.items())
+        found.append(SummarySection(name, tuple(ordered), made))
+    return found
 
 
 def _time(past: Past, steps: tuple[StepView, ...]) -> Iterator[SummaryRow]:
@@ -93,14 +149,15 @@ def _time(past: Past, steps: tuple[StepView, ...]) -> Iterator[SummaryRow]:
 
 
 def _figures(detail: RunDetail) -> Iterator[SummaryRow]:
-    found: dict[tuple[str, str], SummaryRow] = {}
+    found: dict[tuple[str, str, str], SummaryRow] = {}
     for figure in FIGURES:
         metric = detail.metric(figure.step, figure.metric)
         if metric is not None:
-            row = SummaryRow(figure.section, figure.label, metric.value, metric.unit or figure.unit)
-            found.setdefault(row[:2], row)
+            unit = metric.unit or figure.unit
+            row = SummaryRow(figure.section, figure.label, metric.value, unit, figure.column)
+            found.setdefault((row.section, row.label, row.column), row)
     for row in [*_last_loss(detail), *_shares(detail)]:
-        found.setdefault(row[:2], row)
+        found.setdefault((row.section, row.label, row.column), row)
     order = list(dict.fromkeys(figure.section for figure in FIGURES))
     yield from sorted(found.values(), key=lambda row: order.index(row.section))
 
@@ -118,7 +175,9 @@ def _shares(detail: RunDetail) -> Iterator[SummaryRow]:
             for metric in detail.results.get(step.asset, ()):
                 if metric.name.startswith(SHARES):
                     tier = metric.name.removeprefix(SHARES)
-                    yield SummaryRow("serving", f"answered by tier {tier}", metric.value, "share")
+                    yield SummaryRow(
+                        "serving", f"answered by tier {tier}", metric.value, "share", ON
+                    )
 
 
 def _total(past: Past, detail: RunDetail) -> Iterator[SummaryRow]:

@@ -292,6 +292,23 @@ def test_many_requests_in_one_packet_are_all_answered_in_order(served):
     assert seen.index(b"first first") < seen.index(b"second second")
 
 
+def test_a_browser_at_the_door_is_shown_the_console_and_a_client_is_told_the_routes(serving, echo):
+    async def page(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a page"})
+
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    with serving(echo, mounts={"/console": page}) as served:
+        status, _, headers = post(served, None, path="/", method="GET", headers=browser)
+        assert (status, headers["location"]) == (307, "/console/")
+        for told in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
+            assert post(served, None, path="/", method="GET", headers=told)[0] == 404
+        assert post(served, b"{}", path="/", headers=browser)[0] == 404
+    with serving(echo) as served:
+        status, error, _ = post(served, None, path="/", method="GET", headers=browser)
+        assert (status, error["code"]) == (404, "unknown_url")
+
+
 def test_a_mounted_application_owns_its_prefix_and_nothing_beside_it(serving, echo):
     async def hello(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -90,11 +90,13 @@ def start(model_folder, path):
     child = subprocess.Popen(
         [sys.executable, "-m", "tenfold.serve.gateway", *where, "--name", "tiny", "--make-key"],
         stdout=subprocess.PIPE,
+        start_new_session=True,
     )
     return child, json.loads(child.stdout.readline())
 
 
-def test_sigterm_lets_answers_finish_and_writes_every_event(model_folder, tmp_path):
+@pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["to it alone", "to its whole group"])
+def test_sigterm_lets_answers_finish_and_writes_every_event(model_folder, tmp_path, send):
     path = tmp_path / "ledger.db"
     child, ready = start(model_folder, path)
     try:
@@ -118,7 +120,7 @@ def test_sigterm_lets_answers_finish_and_writes_every_event(model_folder, tmp_pa
             for thread in threads:
                 thread.start()
             assert begun.wait(30)
-            child.send_signal(signal.SIGTERM)
+            send(child.pid, signal.SIGTERM)  # a service manager tells the engine, too
             for thread in threads:
                 thread.join(30)
         assert child.wait(30) == 0

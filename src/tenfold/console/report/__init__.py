@@ -20,6 +20,7 @@ from tenfold.console.views.run import run_gantt
 from tenfold.queries import Queries
 from tenfold.queries.lineage import DataCount
 from tenfold.queries.runs import RunDetail
+from tenfold.queries.summary import sections
 from tenfold.queries.traffic import Traffic
 
 BUCKET_S = 86_400.0
@@ -45,14 +46,11 @@ def render(queries: Queries, run_id: str | None = None) -> str:
 
 def _context(queries: Queries, detail: RunDetail) -> dict[str, Any]:
     run = detail.summary
-    sections: dict[str, list[Any]] = {}
-    for row in queries.summary(run.id):
-        sections.setdefault(row.section, []).append(row)
     return {
         "run": run,
         "detail": detail,
         "tiles": tiles(detail),
-        "sections": sections,
+        "sections": sections(queries.summary(run.id)),
         "plots": plots(detail),
         "gantt": Plot("When each step ran", run_gantt(detail, None), "wall-clock time of this run"),
         "drawing": run_drawing(detail),

@@ -26,8 +26,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--parent", type=int, default=None)
     given = parser.parse_args()
-    # Ctrl-C in a terminal reaches the whole group; the gateway ends us by hanging up, when it has drained.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C in a terminal, and a service manager's SIGTERM, reach the whole group; the gateway ends us by
+    # hanging up, when it has drained. The death of the gateway ends us too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     config = ServerConfig(
         folder=given.folder,
         name=given.name,

@@ -75,6 +75,7 @@ class Gateway:
         now: Callable[[], float] = time.time,
     ) -> None:
         """`mounts` are applications for other path prefixes (`/console`); they check their own keys.
+        A browser that asks for `/` is sent to the first of them.
 
         Without `metering`, requests carry no energy and no cost, and say so (`energy_method` none).
         """
@@ -282,6 +283,11 @@ class Gateway:
                 headers.append((b"content-type", CONTENT_TYPE))
             await respond(send, exchange.status, headers, body)
             return
+        if path == "/" and self._mounts and _wants_a_page(scope):
+            exchange.endpoint, exchange.tier, exchange.status = "/", "none", 307
+            headers.append((b"location", self._mounts[0][0].rstrip("/").encode() + b"/"))
+            await respond(send, 307, headers, b"")
+            return
         if path != MODELS and not path.startswith(MODELS + "/"):
             raise Refusal(
                 404,
@@ -356,6 +362,13 @@ def _wishes(scope: Scope) -> CacheWishes:
             store = b"no-store" not in told
             return CacheWishes(look=store and b"no-cache" not in told, store=store)
     return _ALL_WISHES
+
+
+def _wants_a_page(scope: Scope) -> bool:
+    """A browser, which names text/html; API clients take anything or JSON."""
+    return scope["method"] in ("GET", "HEAD") and any(
+        name == b"accept" and b"text/html" in value.lower() for name, value in scope["headers"]
+    )
 
 
 def _reading(scope: Scope) -> None:
