@@ -48,6 +48,18 @@ def test_the_first_time_and_the_second(demo):
     assert report.stat().st_mtime_ns == before
 
 
+def test_a_report_of_any_run(demo, tenfold, tmp_path):
+    older = demo("--json").json["outcome"]["run"]["id"]
+    newest = demo("--json").json["outcome"]["run"]["id"]
+    target, home = tmp_path / "one.html", str(demo.home)
+    for words, told in (((), newest), ((older,), older)):
+        done = tenfold("report", *words, "-f", home, "-o", str(target), "--json")
+        assert done.json["path"] == str(target)
+        assert f"<code>{told}</code>" in target.read_text()
+    assert tenfold("report", "nope", "-f", home, "-o", str(tmp_path / "x")).code == 2
+    assert not (tmp_path / "x").exists()
+
+
 def test_what_it_says_to_try_works_from_this_folder(demo, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.defpath)  # as after `make demo`: no tenfold there
     said = demo().out
