@@ -85,6 +85,17 @@ def test_the_summary_puts_what_was_compared_side_by_side():
     assert ["size", "14.8", "MB", "4.4", "MB", "0.297×"] in lines
 
 
+def test_a_folder_or_file_that_cannot_be_written_is_said(demo, tenfold, tmp_path):
+    in_the_way = tmp_path / "a-file"
+    in_the_way.write_text("mine")
+    done = tenfold("demo", str(in_the_way))
+    assert (done.code, "cannot write" in done.err) == (2, True)
+    demo()
+    done = tenfold("report", "-f", str(demo.home), "-o", str(in_the_way / "report.html"))
+    assert (done.code, "cannot write the report" in done.err) == (2, True)
+    assert in_the_way.read_text() == "mine"
+
+
 def test_a_changed_file_is_kept(demo):
     demo()
     target = demo.home / "factory.yaml"
