@@ -48,6 +48,18 @@ def test_the_first_time_and_the_second(demo):
     assert report.stat().st_mtime_ns == before
 
 
+def test_a_report_of_any_run(demo, tenfold, tmp_path):
+    older = demo("--json").json["outcome"]["run"]["id"]
+    newest = demo("--json").json["outcome"]["run"]["id"]
+    target, home = tmp_path / "one.html", str(demo.home)
+    for words, told in (((), newest), ((older,), older)):
+        done = tenfold("report", *words, "-f", home, "-o", str(target), "--json")
+        assert done.json["path"] == str(target)
+        assert f"<code>{told}</code>" in target.read_text()
+    assert tenfold("report", "nope", "-f", home, "-o", str(tmp_path / "x")).code == 2
+    assert not (tmp_path / "x").exists()
+
+
 def test_what_it_says_to_try_works_from_this_folder(demo, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.defpath)  # as after `make demo`: no tenfold there
     said = demo().out
@@ -71,6 +83,17 @@ def test_the_summary_puts_what_was_compared_side_by_side():
     lines = [line.split() for line in screen.file.getvalue().splitlines()]
     assert ["compression", "before", "after", "change"] in lines
     assert ["size", "14.8", "MB", "4.4", "MB", "0.297×"] in lines
+
+
+def test_a_folder_or_file_that_cannot_be_written_is_said(demo, tenfold, tmp_path):
+    in_the_way = tmp_path / "a-file"
+    in_the_way.write_text("mine")
+    done = tenfold("demo", str(in_the_way))
+    assert (done.code, "cannot write" in done.err) == (2, True)
+    demo()
+    done = tenfold("report", "-f", str(demo.home), "-o", str(in_the_way / "report.html"))
+    assert (done.code, "cannot write the report" in done.err) == (2, True)
+    assert in_the_way.read_text() == "mine"
 
 
 def test_a_changed_file_is_kept(demo):

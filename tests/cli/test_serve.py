@@ -111,6 +111,10 @@ def test_serve_ask_why_replay_and_leave(tenfold, folder, start, tmp_path):
     assert server.returncode == 0, err
     assert "Traceback" not in err
 
+    alone = tenfold("replay --concurrency 1 --url", places["url"], str(trace))
+    assert alone.code == 1
+    assert "6 × " in alone.out, "what went wrong is said"
+
     walk = tenfold(f"why {again.id}")
     assert walk.code == 0, walk.err
     for station in (

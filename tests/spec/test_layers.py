@@ -108,6 +108,17 @@ def test_sets_override_in_order(write, good, steps):
     assert spec.where("assets.base.config.steps").startswith("--set assets.base.config.steps=8 ")
 
 
+def test_a_wrong_range_is_told_beside_a_wrong_type_and_a_wrong_name(write, good, steps):
+    write(factory=good)
+    overrides = [f"assets.base.config.{one}" for one in ("steps=0", "rate=fast", "layerz=1")]
+    assert sorted(faults(steps, *overrides)) == [
+        '--set assets.base.config.layerz=1 assets.base.config: train.pretrain has no setting "layerz", '
+        'did you mean "layers"?',
+        "--set assets.base.config.rate=fast assets.base.config.rate: must be a number (seen: 'fast')",
+        "--set assets.base.config.steps=0 assets.base.config.steps: steps must be 1 or more (seen: 0)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("override", "fault"),
     [

@@ -13,6 +13,7 @@ from tenfold.cli.live import watching
 from tenfold.cli.options import Json, Sets, opened
 from tenfold.cli.output import command_line, emit
 from tenfold.cli.stopping import stopping
+from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,9 +56,14 @@ def _copied(folder: Path) -> Path:
     from tenfold.factory import demo_factory_path
 
     target = folder / "factory.yaml"
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(demo_factory_path(), target)
+    try:
+        if not target.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(demo_factory_path(), target)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write: {error.strerror}", where=str(target), hint="name another folder"
+        ) from None
     return target
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from tenfold.cli.options import FACTORY_FILE, File, Json, opened
-from tenfold.cli.output import emit, quantity, table
+from tenfold.cli.output import emit, mark, quantity, table
 
 
 def replay(
@@ -39,6 +40,8 @@ def replay(
         for name, (value, unit) in found.figures.items():
             rows.add_row(name, quantity(value, unit))
         screen.print(rows)  # type: ignore[attr-defined]
+        for kind, count in found.error_kinds.items():
+            screen.print(f"{mark('failed')}  {count} × {escape(kind)}")  # type: ignore[attr-defined]
 
     emit(found, as_json, render)
     return 1 if found.errors else 0

@@ -12,17 +12,20 @@ from tenfold.cli.output import emit, size
 
 
 def report(
+    run: Annotated[
+        str | None, typer.Argument(help="A run. None: the newest.", show_default=False)
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
         "report.html"
     ),
     file: File = FACTORY_FILE,
     as_json: Json = False,
 ) -> None:
-    """Write the newest run as one self-contained HTML file: summary, plots, checks, lineage, traffic."""
+    """Write a run as one self-contained HTML file: summary, plots, checks, lineage, traffic."""
     from tenfold.console.report import write_report
 
     with opened(file) as factory:
-        written = write_report(factory.queries, None, output)
+        written = write_report(factory.queries, run, output)
     num_bytes = written.stat().st_size
     emit(
         {"path": str(written), "num_bytes": num_bytes},

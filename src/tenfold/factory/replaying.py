@@ -25,6 +25,8 @@ class Replayed:
     figures: Mapping[str, tuple[float, str]]
     """name -> (value, unit)"""
     errors: int
+    error_kinds: Mapping[str, int]
+    """How often each kind of error was met."""
 
 
 def replay(
@@ -60,7 +62,7 @@ def replay(
         each = found.per_request(total)
         if each is not None:
             figures[name] = (each, unit)
-    return Replayed(figures=figures, errors=summary.errors)
+    return Replayed(figures=figures, errors=summary.errors, error_kinds=dict(summary.error_kinds))
 
 
 def _rehearsed(factory: Factory) -> list[TraceRequest]:

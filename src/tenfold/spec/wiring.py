@@ -146,12 +146,32 @@ def _settings(tree: Tree, path: Path, step: Step, given: Any) -> list[Fault]:
         elif setting.default is REQUIRED:
             text = f'the setting "{name}" of {step.name} is required'
             faults.append(Fault(tree.places.of(path), path, text))
-    if not faults:
+    return faults + _range_faults(tree, path, given, step, {fault.path for fault in faults})
+
+
+def _range_faults(
+    tree: Tree, path: Path, given: Mapping[str, Any], step: Step, known: set[Path]
+) -> list[Fault]:
+    """What a step's own rules say. They stop at the first fault: a setting at fault is left out, and the
+    rest asked again. Left-out settings have their defaults, so only faults of given ones are told."""
+    rest = {
+        name: value
+        for name, value in given.items()
+        if name in step.settings and (*path, name) not in known
+    }
+    faults: list[Fault] = []
+    while True:
         try:
-            step.configure(given, write_path(path))
+            step.configure(rest, write_path(path))
+            return faults
         except ConfigError as error:
-            faults.append(_config_fault(tree, path, step, error))
-    return faults
+            fault = _config_fault(tree, path, step, error)
+        at = fault.path[len(path)] if len(fault.path) > len(path) else None
+        if at not in rest:
+            first = not faults and not known and set(rest) == set(given)
+            return [fault] if first else faults
+        faults.append(fault)
+        del rest[at]
 
 
 def _config_fault(tree: Tree, path: Path, step: Step, error: ConfigError) -> Fault:

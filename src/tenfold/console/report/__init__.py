@@ -17,6 +17,7 @@ from tenfold.console.report.plots import Plot, plots
 from tenfold.console.report.tiles import tiles
 from tenfold.console.views.drawing import run_drawing
 from tenfold.console.views.run import run_gantt
+from tenfold.errors import UsageError
 from tenfold.queries import Queries
 from tenfold.queries.lineage import DataCount
 from tenfold.queries.runs import RunDetail
@@ -30,10 +31,13 @@ SCRIPTS = ("theme.js", "charts.js")
 
 
 def write_report(queries: Queries, run_id: str | None, path: Path | str) -> Path:
-    """Write the run (the newest for None) to `path` and return it. Raises UnknownName."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(queries, run_id), encoding="utf-8")
+    """Write the run (the newest for None) to `path` and return it. Raises UnknownName, UsageError."""
+    target, html = Path(path), render(queries, run_id)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write the report: {error.strerror}", where=str(target)) from None
     return target
 
 
