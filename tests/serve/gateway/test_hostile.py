@@ -99,7 +99,8 @@ def test_too_large_by_announcement_and_by_arrival(served):
 def test_a_body_that_never_comes(served, begun):
     seen = raw(
         served,
-        b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n%b" % (CHAT.encode(), begun),
+        b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n%b"
+        % (CHAT.encode(), begun),
     )
     assert seen.startswith(b"HTTP/1.1 408")
     assert b"body_timeout" in seen
@@ -107,7 +108,11 @@ def test_a_body_that_never_comes(served, begun):
 
 @pytest.mark.parametrize(
     "begun",
-    [b"", b"POST /v1/chat", b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\nGET /healthz HTTP/1.1\r\nho"],
+    [
+        b"",
+        b"POST /v1/chat",
+        b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nho",
+    ],
 )
 def test_a_head_that_never_ends_loses_its_connection(served, begun):
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
@@ -193,10 +198,10 @@ def test_wrong_methods(served, path, method, allowed):
         b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: -5\r\n\r\n",
         b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n",
         b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         b"\r\n\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET /v1/models HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
+        b"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
     ],
 )
 def test_not_http_at_all(served, data):
@@ -277,7 +282,7 @@ def test_any_json_gets_an_answer_or_names_its_fault(served, body, path):
 def test_many_requests_in_one_packet_are_all_answered_in_order(served):
     def one(text):
         body = b'{"model":"echo","messages":[{"role":"user","content":"%b"}]}' % text
-        return b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (
+        return b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b" % (
             CHAT.encode(),
             len(body),
             body,
@@ -285,7 +290,9 @@ def test_many_requests_in_one_packet_are_all_answered_in_order(served):
 
     seen = raw(
         served,
-        one(b"first") + one(b"second") + b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        one(b"first")
+        + one(b"second")
+        + b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
     )
     assert seen.count(b"HTTP/1.1 200 OK") == 2
     assert seen.count(b"HTTP/1.1 404") == 1
@@ -319,3 +326,23 @@ def test_a_mounted_application_owns_its_prefix_and_nothing_beside_it(serving, ec
         assert post(served, None, path="/console/a", method="GET")[0] == 200
         assert post(served, None, path="/consoles", method="GET")[0] == 404
         assert post(served, None, path="/v1/models", method="GET")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:8080"}, 200),
+        ({"Host": "[::1]:8080", "Origin": "http://127.0.0.1:3000"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "localhost.evil.example"}, 403),
+    ],
+)
+def test_a_web_page_of_another_site_cannot_use_an_open_gateway(served, headers, status):
+    """By its own origin, or by a name of its own that it had point at this machine (DNS rebinding)."""
+    body = b'{"model":"echo","messages":[{"role":"user","content":"x"}]}'
+    found, error, _ = post(served, body, headers=headers)
+    assert found == status
+    assert status == 200 or error["code"] == "key_required"

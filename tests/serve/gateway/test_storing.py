@@ -135,7 +135,7 @@ def test_a_stream_the_client_left_is_never_kept_and_is_cancelled(serving):
         ).encode()
         with socket.create_connection(("127.0.0.1", served.port)) as connection:
             connection.sendall(
-                b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b"
+                b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b"
                 % (len(body), body)
             )
             seen = b""

@@ -30,6 +30,7 @@ from tenfold.serve.gateway.exposition import health, metrics_page
 from tenfold.serve.gateway.fleet import Fleet
 from tenfold.serve.gateway.keys import KeyRing
 from tenfold.serve.gateway.metrics import CONTENT_TYPE, Metrics
+from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.recorder import Recorder
 from tenfold.serve.gateway.refusal import Refusal, refusal_of, retry_after, unknown_model
 from tenfold.serve.gateway.transport import (
@@ -208,7 +209,7 @@ class Gateway:
         if scope["method"] != "POST":
             raise _wrong_method(scope, b"POST")
         authorization: bytes | None = None
-        length = encoding = b""
+        length = encoding = host = origin = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
                 authorization = value
@@ -216,7 +217,13 @@ class Gateway:
                 length = value
             elif name == b"content-encoding" and value.lower() != b"identity":
                 encoding = value
+            elif name == b"host":
+                host = value
+            elif name == b"origin":
+                origin = value
         exchange.tenant, exchange.key_name = self.keys.admit(authorization)
+        if not exchange.key_name:
+            check_neighbour(host, origin)
         if self.state != "serving":
             raise Refusal(
                 503,
