@@ -19,6 +19,7 @@ from tenfold.core.facts import EnergyWindow, RequestEvent, VirtualKey
 from tenfold.errors import BackendError
 from tenfold.ledger import open_ledger
 from tenfold.observe.cost import Tariff
+from tenfold.serve.gateway.keys import KeyRing
 from tenfold.serve.gateway.process import launch
 
 
@@ -80,8 +81,7 @@ def test_a_rehearsal_from_start_to_the_ledger(model_folder, tmp_path):
     assert sum(event.joules for event in events) + sum(
         window.idle_joules for window in windows
     ) == pytest.approx(sum(window.joules for window in windows))
-    (key,) = read(path, VirtualKey)
-    assert key.revoked_at_s is not None
+    assert read(path, VirtualKey) == []  # its key was its own
 
 
 def start(model_folder, path):
@@ -241,3 +241,18 @@ def test_a_gateway_that_dies_is_reported(model_folder, tmp_path):
 
     with pytest.raises(BackendError, match="died"):
         scenario()
+
+
+def test_a_rehearsal_leaves_the_door_as_it_was(model_folder, tmp_path):
+    """Its key is its own: on record, it would require keys of whoever is served afterwards."""
+    url = str(tmp_path / "ledger.db")
+    with launch(
+        folder=model_folder, digest="d", name="m", tiers=(), ledger_url=url, source="rehearsal"
+    ) as handle:
+        assert handle.api_key
+    ledger = open_ledger(url)
+    assert ledger.read(VirtualKey) == []
+    ring = KeyRing(None)
+    ring.load(ledger)
+    assert ring.admit(None) == ("local", "")
+    ledger.close()

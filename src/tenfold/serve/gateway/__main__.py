@@ -11,10 +11,8 @@ import asyncio
 import json
 import logging
 import os
-import secrets
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,6 @@ from tenfold.observe.energy import MachinePower
 from tenfold.serve.backends.embedded import EmbeddedBackend
 from tenfold.serve.gateway.app import Gateway
 from tenfold.serve.gateway.config import GatewayConfig
-from tenfold.serve.gateway.keys import create_key, revoke_key
 from tenfold.serve.gateway.observed import observed
 from tenfold.serve.gateway.server import run
 
@@ -43,11 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(told: argparse.Namespace) -> int:
     ledger = open_ledger(sys.stdin.readline().strip() if told.ledger == "-" else told.ledger)
-    key_name = f"process-{secrets.token_hex(6)}" if told.make_key else None
     try:
-        secret = ""
-        if key_name is not None:
-            secret = create_key(ledger, key_name, tenant=told.tenant, now_s=time.time())
         config = GatewayConfig(
             tiers=tuple(told.tier),
             require_keys=True if told.make_key else None,
@@ -64,6 +57,7 @@ def _serve(told: argparse.Namespace) -> int:
                 MachinePower(**told.power) if told.power else None,
             ),
         )
+        secret = gateway.keys.lend("process", told.tenant) if told.make_key else ""
 
         def listening(url: str, drain: Callable[[], None]) -> None:
             if told.lifeline:
@@ -77,8 +71,6 @@ def _serve(told: argparse.Namespace) -> int:
         run(gateway, told.host, told.port, on_listening=listening, on_ready=ready)
         return 0
     finally:
-        if key_name is not None:
-            revoke_key(ledger, key_name, now_s=time.time())
         ledger.close()
 
 
@@ -108,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1")
     add("--port", type=int, default=0, help="0: a free one")
     add("--tenant", default="rehearsal", help="of the key made with --make-key")
-    add("--make-key", action="store_true", help="make a key, report it, revoke it in the end")
+    add(
+        "--make-key",
+        action="store_true",
+        help="require a key, made for this process alone, and report it",
+    )
     add("--cache-sampled", action="store_true", help="store answers drawn at random too")
     add("--lifeline", action="store_true", help="end when standard input ends")
     add("--tariff", type=json.loads, help="prices, as JSON (observe.cost.Tariff)")
