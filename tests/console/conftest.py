@@ -97,11 +97,10 @@ def site(history: ModuleType) -> Any:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Any:
+def chromium(require: Any) -> Any:
     """Not for the whole session: while it is there, no other test can run an event loop of its own."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    require(path, "Chromium (apt-get install chromium)")
     sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)

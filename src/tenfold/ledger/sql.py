@@ -8,6 +8,7 @@ here; what differs between SQLite and Postgres is in their own files.
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, lru_cache
@@ -43,14 +44,15 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Any]: ...
 
 
-class SqlLedger:
-    """The Ledger Protocol over a dialect."""
+class SqlLedger(ABC):
+    """The Ledger Protocol over a dialect, which supplies the first two methods."""
 
+    @abstractmethod
     def transaction(self, *, write: bool = True) -> AbstractContextManager[Any]:
-        raise NotImplementedError("a dialect supplies this")
+        """A cursor; what is done with it happens entirely or not at all."""
 
-    def close(self) -> None:
-        raise NotImplementedError("a dialect supplies this")
+    @abstractmethod
+    def close(self) -> None: ...
 
     def result(self, key: str) -> StepResult | None:
         with self.transaction(write=False) as cursor:
