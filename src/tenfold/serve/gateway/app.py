@@ -17,6 +17,7 @@ import orjson
 
 from tenfold.core.ports import Ledger
 from tenfold.errors import ConfigError
+from tenfold.serve.access.keys import KeyRing
 from tenfold.serve.backends.base import Backend, ModelCard
 from tenfold.serve.cache.exact import ExactTier
 from tenfold.serve.cache.tier import open_tiers
@@ -28,7 +29,6 @@ from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
 from tenfold.serve.gateway.exposition import health, metrics_page
 from tenfold.serve.gateway.fleet import Fleet
-from tenfold.serve.gateway.keys import KeyRing
 from tenfold.serve.gateway.metrics import CONTENT_TYPE, Metrics
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.recorder import Recorder
@@ -209,10 +209,13 @@ class Gateway:
         if scope["method"] != "POST":
             raise _wrong_method(scope, b"POST")
         authorization: bytes | None = None
+        x_api_key: bytes | None = None
         length = encoding = host = origin = b""
         for name, value in scope["headers"]:
             if name == b"authorization":
                 authorization = value
+            elif name == b"x-api-key":
+                x_api_key = value
             elif name == b"content-length":
                 length = value
             elif name == b"content-encoding" and value.lower() != b"identity":
@@ -221,7 +224,8 @@ class Gateway:
                 host = value
             elif name == b"origin":
                 origin = value
-        exchange.tenant, exchange.key_name = self.keys.admit(authorization)
+        grant = self.keys.admit(authorization, x_api_key)
+        exchange.tenant, exchange.key_name = grant.tenant, grant.key_name
         if not exchange.key_name:
             check_neighbour(host, origin)
         if self.state != "serving":
@@ -304,7 +308,8 @@ class Gateway:
             )
         exchange.endpoint, exchange.tier = MODELS, "none"
         _reading(scope)
-        self.keys.admit(dict(scope["headers"]).get(b"authorization"))
+        headers_by_name = dict(scope["headers"])
+        self.keys.admit(headers_by_name.get(b"authorization"), headers_by_name.get(b"x-api-key"))
         if path == MODELS:
             listed: Any = {"object": "list", "data": [_card(card) for card in self.fleet.cards()]}
         else:
