@@ -15,8 +15,9 @@ from typing import Any, Protocol
 
 from tenfold.errors import BackendError
 from tenfold.serve.backends.base import Backend, Generation, ModelCard, Piece, TokenUsage
-from tenfold.serve.cache.key import canonical_key, relevant
-from tenfold.serve.cache.tier import Stored, Tiers
+from tenfold.serve.cache.key import canonical_key
+from tenfold.serve.cache.stored import Stored
+from tenfold.serve.cache.tier import Tiers
 from tenfold.serve.gateway import embedding
 from tenfold.serve.gateway.ask import Ask
 from tenfold.serve.gateway.chat import Said, stamp
