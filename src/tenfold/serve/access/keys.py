@@ -16,7 +16,7 @@ from hashlib import sha256
 from tenfold.core.facts import VirtualKey
 from tenfold.core.ports import Ledger
 from tenfold.serve.access.grant import LOCAL_GRANT, Grant, TenantPolicy, grant_of
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 PREFIX = "sk-tf-"
 _PREFIX = PREFIX.encode()

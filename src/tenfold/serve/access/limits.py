@@ -18,7 +18,7 @@ from collections.abc import Callable
 from tenfold.errors import InfrastructureError
 from tenfold.serve.access.counters import COUNT_BITS, WINDOW_S, Counters
 from tenfold.serve.access.grant import Cap, Grant
-from tenfold.serve.gateway.refusal import Refusal, retry_after
+from tenfold.serve.refusal import Refusal, retry_after
 
 _NO_LIMIT = 1 << 62
 _SETTLING = 0.98

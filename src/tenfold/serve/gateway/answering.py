@@ -26,7 +26,7 @@ from tenfold.serve.gateway.embedding import EmbeddingAsk
 from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.gateway.fleet import Fleet, Member
 from tenfold.serve.gateway.recorder import Recorder
-from tenfold.serve.gateway.refusal import refusal_of
+from tenfold.serve.refusal import refusal_of
 from tenfold.serve.gateway.transport import (
     EVENTS,
     JSON,

@@ -56,7 +56,16 @@ class Delivery:
         if not self.gone:
             self._request.finish()
 
+    def broken(self, event: bytes) -> None:
+        """The last event of a stream that breaks off: the status is out, this is what is left to say."""
+        self._request.write(event)
+        self._request.finish()
+
+    @property
+    def full(self) -> bool:
+        """The client reads more slowly than we write."""
+        return not self.gone and self._request.full
+
     async def room(self) -> None:
         """Wait until the client has read most of what was written. Raises ClientGone."""
-        if not self.gone and self._request.full:
-            await self._request.drained()
+        await self._request.drained()

@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import time
 
+from tenfold.serve.cache.flight import Flight
+from tenfold.serve.gateway.delivery import Delivery
+
 _LOOK_S = 0.5
 
 
 class Work:
     """One request that no cache could answer at once."""
 
-    __slots__ = ("deadline", "ended_by", "has_followers", "task")
+    __slots__ = ("deadline", "delivery", "ended_by", "flight", "task")
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
@@ -22,8 +25,18 @@ class Work:
         self.task: asyncio.Task[None] | None = None
         self.ended_by = ""
         """`client` (it left), `deadline` or `shutdown`, when the task was cancelled by us."""
-        self.has_followers = False
-        """Others read along: the work goes on when its own client leaves."""
+        self.delivery: Delivery | None = None
+        self.flight: Flight | None = None
+        """The flight this work leads: others may read along."""
+
+    def client_left(self) -> None:
+        """The client closed its connection. What it asked for goes on only if others read along."""
+        if self.delivery is not None:
+            self.delivery.gone = True
+        if self.flight is None or not self.flight.num_followers:
+            self.end("client")
+        else:
+            self.flight.on_abandoned = lambda: self.end("client")
 
     def end(self, why: str) -> None:
         if self.task is not None and not self.task.done() and not self.ended_by:

@@ -6,6 +6,8 @@ no tier.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -13,7 +15,7 @@ import msgspec
 import orjson
 
 from tenfold.serve.backends.base import Generation
-from tenfold.serve.refusal import Refusal
+from tenfold.serve.refusal import Refusal, loggable
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -98,6 +100,20 @@ class Dialect(Protocol):
         """The error as clients of this protocol expect it."""
         ...
 
+    def broken(self, refusal: Refusal, id: str) -> bytes:
+        """The same as the last event of a stream that has begun."""
+        ...
+
+
+class OpenAIErrors:
+    """Errors as OpenAI has them on every endpoint."""
+
+    def refused(self, refusal: Refusal, id: str) -> bytes:
+        return refusal.body()
+
+    def broken(self, refusal: Refusal, id: str) -> bytes:
+        return b"data: %b\n\n" % refusal.body()
+
 
 def decode(body: bytes, into: type[R]) -> tuple[R, dict[str, Any]]:
     """The typed request, and the JSON object it came from. Raises Refusal naming place or field."""
@@ -106,10 +122,47 @@ def decode(body: bytes, into: type[R]) -> tuple[R, dict[str, Any]]:
     except orjson.JSONDecodeError as error:
         fact = "The request body is empty" if not body else f"The request body is not JSON: {error}"
         raise Refusal(400, f"{fact}.", code="invalid_json") from None
+    _check_names(body, plain)
     try:
         return msgspec.convert(plain, into), plain
     except msgspec.ValidationError as error:
         raise _fault(str(error)) from None
+
+
+_ESCAPED_ASCII = re.compile(rb"\\u00[0-7]").search
+
+
+def _check_names(body: bytes, plain: Any) -> None:
+    """Raises Refusal (400) when a field stands twice at the top. Decoders differ in which one they take: what
+    we counted and allowed must be what the server behind us does."""
+    if not isinstance(plain, dict):
+        return
+    for name in plain:
+        if body.count(b'"%b"' % name.encode("utf-8", "replace")) > 1:
+            break
+    else:
+        if _ESCAPED_ASCII(body) is None:  # a name may be spelled with escapes
+            return
+    seen: list[str] = []
+    depth_first = json.loads(body, object_pairs_hook=lambda pairs: _Pairs(pairs))
+    for name, _ in depth_first.pairs:
+        if name in seen:
+            raise Refusal(
+                400,
+                f"`{loggable(name)}` stands twice in the request body.",
+                param=loggable(name),
+                code="duplicate_field",
+            )
+        seen.append(name)
+
+
+class _Pairs:
+    """An object with its fields as they stand, twice where they stand twice."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        self.pairs = pairs
 
 
 def extra_fields(plain: dict[str, Any], known: type[msgspec.Struct]) -> dict[str, Any]:

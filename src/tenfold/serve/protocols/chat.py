@@ -18,6 +18,7 @@ from tenfold.serve.protocols.ask import (
     Choices,
     Count,
     Mass,
+    OpenAIErrors,
     Seed,
     Stop,
     StreamOptions,
@@ -59,7 +60,7 @@ class ChatRequest(msgspec.Struct, kw_only=True):
     stream_options: StreamOptions | None = None
 
 
-class Chat:
+class Chat(OpenAIErrors):
     """The protocol most clients speak."""
 
     endpoint = "/v1/chat/completions"
@@ -98,9 +99,6 @@ class Chat:
             max_tokens=limit if newer is None else newer,
             varies=n > 1 or (request.temperature != 0 and request.seed is None),
         )
-
-    def refused(self, refusal: Refusal, id: str) -> bytes:
-        return refusal.body()
 
     def generations(self, ask: Ask, id: str, model: str) -> list[Generation]:
         """One per choice, for a backend that generates. A seed goes up by one per choice, so that choices

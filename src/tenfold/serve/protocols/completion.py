@@ -18,6 +18,7 @@ from tenfold.serve.protocols.ask import (
     Choices,
     Count,
     Mass,
+    OpenAIErrors,
     Seed,
     Stop,
     StreamOptions,
@@ -49,7 +50,7 @@ class CompletionRequest(msgspec.Struct, kw_only=True):
     stream_options: StreamOptions | None = None
 
 
-class Completion:
+class Completion(OpenAIErrors):
     """The older protocol: a text to go on with."""
 
     endpoint = "/v1/completions"
@@ -73,9 +74,6 @@ class Completion:
             max_tokens=request.max_tokens or DEFAULT_MAX_TOKENS,
             varies=num_choices > 1 or (request.temperature != 0 and request.seed is None),
         )
-
-    def refused(self, refusal: Refusal, id: str) -> bytes:
-        return refusal.body()
 
     def generations(self, ask: Ask, id: str, model: str) -> list[Generation]:
         """One per choice, for a backend that generates. Raises Refusal for token ids."""

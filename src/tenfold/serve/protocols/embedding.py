@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from tenfold.serve.backends.base import Embeddings
-from tenfold.serve.protocols.ask import Ask, Count, decode
+from tenfold.serve.protocols.ask import Ask, Count, OpenAIErrors, decode
 from tenfold.serve.protocols.completion import num_texts, texts
 from tenfold.serve.refusal import Refusal
 
@@ -27,7 +27,7 @@ class EmbeddingRequest(msgspec.Struct, kw_only=True):
     dimensions: Count | None = None
 
 
-class Embedding:
+class Embedding(OpenAIErrors):
     """Texts in, one vector each out."""
 
     endpoint = "/v1/embeddings"
@@ -42,9 +42,6 @@ class Embedding:
                 where = "input" if isinstance(request.input, str) else f"input[{index}]"
                 raise Refusal(400, f"`{where}` is empty.", param=where)
         return Ask(self.endpoint, request.model, body, plain, request, max_tokens=0)
-
-    def refused(self, refusal: Refusal, id: str) -> bytes:
-        return refusal.body()
 
     def texts(self, ask: Ask) -> tuple[str, ...]:
         """What to embed, for a backend that generates. Raises Refusal for token ids."""
