@@ -50,7 +50,7 @@ def check_allowance(
 ) -> None:
     """Raises ConfigError for an allowance that cannot be meant."""
     for what, value in (("rpm", rpm), ("tpm", tpm)):
-        if value is not None and not 1 <= value < 1 << 36:
+        if value is not None and not 1 <= value < 1 << 31:
             raise ConfigError(f"{what} must be 1 or more", seen=value)
     if budget_usd is not None and not 0 <= budget_usd <= 1e9:
         raise ConfigError("a budget must be between 0 and 1e9 USD", seen=budget_usd)

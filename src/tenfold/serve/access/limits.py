@@ -11,24 +11,37 @@ most one request per other worker gets in above a limit. Knows grants and counte
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
 
 from tenfold.errors import InfrastructureError
-from tenfold.serve.access.counters import COUNT_BITS, WINDOW_S, Counters
+from tenfold.serve.access.counters import COUNT_BITS, EPOCH_S, WINDOW_S, Counters, minutes_of
 from tenfold.serve.access.grant import Cap, Grant
 from tenfold.serve.refusal import Refusal, retry_after
 
+log = logging.getLogger("tenfold.gateway")
+
 _NO_LIMIT = 1 << 62
-_SETTLING = 0.98
-"""While more than this is left of a window, the previous one may still get a late count."""
+_SETTLING = 0.02
+"""After this part of a window the previous one is summed up again: a worker may have counted late."""
+_SUSPICIOUS = 1 << (COUNT_BITS - 1)
+"""No window has this many requests or tokens: a cell has come to life, or the row is another's."""
 
 
 class Meter:
-    """One limit of one process: where its counters are, and the previous window's sums."""
+    """One limit of one process: where its counters are, and what is known of this window.
 
-    __slots__ = ("before_requests", "before_tokens", "cap", "row", "rpm", "tag", "tpm", "window")
+    `floors` is what the cells of this window add up to without their counts: their window numbers, and the
+    old cells as they are. So a count is one sum less the floor; a worker that counts for the first time in
+    this window lifts the sum by a whole window number, and the floor is looked up anew.
+    """
+
+    __slots__ = (
+        "before_requests", "before_tokens", "cap", "own_requests", "own_tokens", "request_floor",
+        "requests_at", "row", "rpm", "since", "tag", "token_floor", "tokens_at", "tpm", "until",
+    )  # fmt: skip
 
     def __init__(self, cap: Cap, tag: int, row: int) -> None:
         self.cap = cap
@@ -36,9 +49,8 @@ class Meter:
         self.tpm = _NO_LIMIT if cap.tpm is None else cap.tpm
         self.tag = tag
         self.row = row
-        self.window = -1
-        self.before_requests = 0
-        self.before_tokens = 0
+        self.since = self.until = 0.0
+        """Windows between which the rest holds."""
 
 
 class Limits:
@@ -50,67 +62,54 @@ class Limits:
         """Without `counters`: this process's own."""
         self.counters = counters or Counters(None)
         self._now = now
-        self._read = self.counters.read
+        self._map = self.counters.map
         self._words = self.counters.words
-        self._block = self.counters.block
-        self._tokens_at = 1 + self.counters.columns
-        self._own = 1 + self.counters.worker
+        self._tagged = self.counters.tagged
+        self._cells = self.counters.cells
 
     def admit(self, grant: Grant) -> None:
-        """Count one request. Raises Refusal (429), and counts nothing, when a limit is reached."""
+        """Count one request. Raises Refusal (429), and counts nothing, when a limit is reached; 503 when
+        more limits are in use than there is room for."""
         meters = grant.meters
         if meters is None:
             meters = self._attach(grant)
         if not meters:
             return
-        minutes = self._now() / WINDOW_S
-        window = int(minutes)
-        left = 1.0 - (minutes - window)
-        half = (window & 1) * self._block
-        base = window << COUNT_BITS
-        split = self._tokens_at
+        minutes = (self._now() - EPOCH_S) / WINDOW_S
+        left = 1.0 - minutes % 1.0
         for meter in meters:
-            cells = self._read(self.counters.map, (meter.row + half) << 3)
-            if cells[0] != meter.tag:
-                self._reclaim(meter)
-                cells = self._read(self.counters.map, (meter.row + half) << 3)
-            if meter.window != window or left > _SETTLING:
-                self._turn(meter, window)
-            requests = 0
-            for cell in cells[1:split]:
-                if cell >= base:
-                    requests += cell - base
+            if not meter.since <= minutes < meter.until:
+                self._turn(meter, minutes)
+            requests = sum(self._tagged(self._map, meter.requests_at)) - meter.request_floor
+            if not 0 <= requests < _SUSPICIOUS:
+                requests = self._look(meter, minutes)[0]
             if requests + meter.before_requests * left + 1.0 > meter.rpm:
-                raise self._refused(meter, "requests", window)
+                raise self._refused(meter, "requests")
             if meter.tpm != _NO_LIMIT:
-                tokens = 0
-                for cell in cells[split:]:
-                    if cell >= base:
-                        tokens += cell - base
+                tokens = sum(self._cells(self._map, meter.tokens_at)) - meter.token_floor
+                if not 0 <= tokens < _SUSPICIOUS:
+                    tokens = self._look(meter, minutes)[1]
                 if tokens + meter.before_tokens * left >= meter.tpm:
-                    raise self._refused(meter, "tokens", window)
+                    raise self._refused(meter, "tokens")
         words = self._words
+        base = int(minutes) << COUNT_BITS
         for meter in meters:
-            index = meter.row + half + self._own
-            cell = words[index]
-            words[index] = (cell if cell >= base else base) + 1
+            cell = words[meter.own_requests]
+            words[meter.own_requests] = (cell if cell >= base else base) + 1
 
     def spent(self, grant: Grant, tokens: int) -> None:
         """Count what an answer came to, prompt and completion together."""
         meters = grant.meters
         if not meters or tokens <= 0:
             return
-        window = int(self._now() / WINDOW_S)
-        base = window << COUNT_BITS
+        minutes = (self._now() - EPOCH_S) / WINDOW_S
+        base = int(minutes) << COUNT_BITS
         words = self._words
         for meter in meters:
-            start = meter.row + (window & 1) * self._block
-            if words[start] != meter.tag:
-                self._reclaim(meter)
-                start = meter.row + (window & 1) * self._block
-            index = start + self._own + self.counters.columns
-            cell = words[index]
-            words[index] = (cell if cell >= base else base) + tokens
+            if not meter.since <= minutes < meter.until:
+                self._turn(meter, minutes)
+            cell = words[meter.own_tokens]
+            words[meter.own_tokens] = (cell if cell >= base else base) + tokens
 
     def headers(self, grant: Grant) -> tuple[tuple[bytes, bytes], ...]:
         """`x-ratelimit-*` as OpenAI has them, of the limit of each kind that has least room left."""
@@ -132,7 +131,7 @@ class Limits:
 
     def counts(self, cap: Cap) -> tuple[float, float]:
         """(requests, tokens) of the minute that ends now, over all workers."""
-        meter = Meter(cap, *self.counters.claim(cap.name, int(self._now() / WINDOW_S)))
+        meter = self._meter(cap)
         requests, tokens, left = self._sums(meter)
         return (
             requests + meter.before_requests * left,
@@ -140,45 +139,66 @@ class Limits:
         )
 
     def _attach(self, grant: Grant) -> tuple[Meter, ...]:
-        try:
-            meters = tuple(
-                Meter(cap, *self.counters.claim(cap.name, int(self._now() / WINDOW_S)))
-                for cap in grant.caps
-            )
-        except InfrastructureError as error:
-            raise _unavailable(error) from error
-        grant.meters = meters
+        meters = grant.meters = tuple(self._meter(cap) for cap in grant.caps)
         return meters
 
-    def _reclaim(self, meter: Meter) -> None:
-        """Its row was given away while nobody used it."""
+    def _meter(self, cap: Cap) -> Meter:
+        return Meter(cap, *self._claim(cap))
+
+    def _claim(self, cap: Cap) -> tuple[int, int]:
         try:
-            meter.tag, meter.row = self.counters.claim(meter.cap.name, int(self._now() / WINDOW_S))
+            return self.counters.claim(cap.name, int(minutes_of(self._now())))
         except InfrastructureError as error:
-            raise _unavailable(error) from error
-        meter.window = -1
+            log.error("rate limits cannot be checked: %s", error)
+            raise Refusal(
+                503,
+                "Rate limits cannot be checked at the moment.",
+                code="limits_unavailable",
+                headers=(retry_after(1),),
+            ) from error
 
-    def _turn(self, meter: Meter, window: int) -> None:
-        """A new window: sum the previous one up, once."""
-        requests, tokens = self._window(meter, window - 1)
-        meter.before_requests, meter.before_tokens = requests, tokens
-        meter.window = window
-
-    def _window(self, meter: Meter, window: int) -> tuple[int, int]:
-        base = window << COUNT_BITS
-        after = base + (1 << COUNT_BITS)
-        cells = self._read(self.counters.map, (meter.row + (window & 1) * self._block) << 3)
-        split = self._tokens_at
-        return (
-            sum(cell - base for cell in cells[1:split] if base <= cell < after),
-            sum(cell - base for cell in cells[split:] if base <= cell < after),
+    def _turn(self, meter: Meter, minutes: float) -> None:
+        """Into the window of a time: where its cells are, and the previous window's sums."""
+        window = int(minutes)
+        counters = self.counters
+        if self._words[meter.row] != meter.tag:  # given away while nobody used it
+            meter.tag, meter.row = self._claim(meter.cap)
+        start = meter.row + (window & 1) * counters.block
+        meter.requests_at = start << 3
+        meter.tokens_at = (start + 1 + counters.columns) << 3
+        meter.own_requests = start + 1 + counters.worker
+        meter.own_tokens = meter.own_requests + counters.columns
+        meter.before_requests, meter.before_tokens = self._count(meter, window - 1)[:2]
+        self._look(meter, minutes)
+        settled = window + _SETTLING
+        meter.since, meter.until = (
+            (float(window), settled) if minutes < settled else (settled, window + 1.0)
         )
 
+    def _look(self, meter: Meter, minutes: float) -> tuple[int, int]:
+        """Count cell by cell, and keep the floors."""
+        if self._words[meter.row] != meter.tag:
+            self._turn(meter, minutes)
+        requests, tokens, meter.request_floor, meter.token_floor = self._count(meter, int(minutes))
+        return requests, tokens
+
+    def _count(self, meter: Meter, window: int) -> tuple[int, int, int, int]:
+        """(requests, tokens, and the floors of both) of a window."""
+        counters = self.counters
+        base, after = window << COUNT_BITS, (window + 1) << COUNT_BITS
+        start = (meter.row + (window & 1) * counters.block) << 3
+        cells = self._tagged(self._map, start)
+        requests = sum(cell - base for cell in cells[1:] if base <= cell < after)
+        request_floor = sum(cells) - requests
+        cells = self._cells(self._map, start + ((1 + counters.columns) << 3))
+        tokens = sum(cell - base for cell in cells if base <= cell < after)
+        return requests, tokens, request_floor, sum(cells) - tokens
+
     def _sums(self, meter: Meter) -> tuple[int, int, float]:
-        minutes = self._now() / WINDOW_S
-        window = int(minutes)
-        self._turn(meter, window)
-        return (*self._window(meter, window), 1.0 - (minutes - window))
+        """(requests, tokens) of this window, and what is left of it."""
+        minutes = (self._now() - EPOCH_S) / WINDOW_S
+        self._turn(meter, minutes)
+        return (*self._count(meter, int(minutes))[:2], 1.0 - minutes % 1.0)
 
     def _room(self, meter: Meter, kind: str) -> tuple[int, float]:
         """(how many more fit now, seconds until the limit is all there again)."""
@@ -192,7 +212,7 @@ class Limits:
             return room, 0.0
         return room, WINDOW_S * (left + (1.0 if current else 0.0))
 
-    def _refused(self, meter: Meter, kind: str, window: int) -> Refusal:
+    def _refused(self, meter: Meter, kind: str) -> Refusal:
         requests, tokens, left = self._sums(meter)
         if kind == "requests":
             wait = wait_s(requests, meter.before_requests, meter.rpm - 1, left)
@@ -238,12 +258,3 @@ def duration(seconds: float) -> bytes:
         return f"{math.ceil(seconds * 1000) / 1000:g}s".encode()
     whole = math.ceil(seconds)
     return b"%dm%ds" % divmod(whole, 60)
-
-
-def _unavailable(error: InfrastructureError) -> Refusal:
-    return Refusal(
-        503,
-        "Rate limits cannot be checked at the moment.",
-        code="limits_unavailable",
-        headers=(retry_after(1),),
-    )

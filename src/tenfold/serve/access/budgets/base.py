@@ -7,7 +7,6 @@ and a late settlement is booked where its reservation was.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -49,6 +48,25 @@ def row_of(name: str, period: str, at_s: float) -> tuple[str, float]:
         return f"{name}@{day:%Y-%m-%d}", (day + timedelta(days=1)).timestamp()
     following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
     return f"{name}@{day:%Y-%m}", following.timestamp()
+
+
+_KEPT_S = {10: 62 * 86400.0, 7: 400 * 86400.0}
+"""How long the rows of days and months (by the length of their labels) are kept after they began."""
+
+
+def kept_s(row: str) -> float | None:
+    """How long a row is kept after its period began; None: for ever."""
+    return _KEPT_S.get(len(row.rpartition("@")[2]))
+
+
+def outlived(row: str, at_s: float) -> bool:
+    """Whether a row's period is so long ago that nobody asks for it."""
+    label = row.rpartition("@")[2]
+    kept = kept_s(row)
+    if kept is None:
+        return False
+    began = datetime.fromisoformat(label if len(label) == 10 else label + "-01")
+    return began.replace(tzinfo=UTC).timestamp() + kept < at_s
 
 
 class Reservation(msgspec.Struct, frozen=True, array_like=True):
@@ -137,7 +155,3 @@ class BudgetStore(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
