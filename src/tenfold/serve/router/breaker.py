@@ -83,17 +83,15 @@ class Breaker:
             self._requests += 1
             self._failures += 1
             self._in_a_row += 1
-            config = self._config
-            if (
-                self._in_a_row >= config.failures_to_open
-                or (
-                    self._requests >= _LEAST_REQUESTS
-                    and self._failures >= config.error_share_to_open * self._requests
-                )
-            ) and self.may_open():
-                self.open(now)
+            self._judge(now)
         elif self._over(probe):
             self.open(now)
+
+    def broke_off(self, now: float) -> None:
+        """A request that had been counted as a success failed after all."""
+        if self.state == CLOSED:
+            self._failures += 1
+            self._judge(now)
 
     def left(self, probe: int) -> None:
         """The request ended without saying anything about the member (its client left)."""
@@ -117,6 +115,15 @@ class Breaker:
         self.state = CLOSED
         self.num_probes = self._in_a_row = self._requests = self._failures = 0
         self._pause_s = self._config.open_s
+
+    def _judge(self, now: float) -> None:
+        config = self._config
+        many = (
+            self._requests >= _LEAST_REQUESTS
+            and self._failures >= config.error_share_to_open * self._requests
+        )
+        if (many or self._in_a_row >= config.failures_to_open) and self.may_open():
+            self.open(now)
 
     def _over(self, probe: int) -> bool:
         """End a probe; False when it was none, or one of an earlier turn."""

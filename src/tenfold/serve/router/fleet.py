@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any
 
 from tenfold.errors import ConfigError, TenfoldError
 from tenfold.serve.backends.base import Backend, BackendRefusal, ModelCard, Unreachable
 from tenfold.serve.refusal import Refusal, retry_after, unknown_model
 from tenfold.serve.router.breaker import CLOSED
 from tenfold.serve.router.config import RouterConfig
+from tenfold.serve.router.health import Probing, watch
 from tenfold.serve.router.member import Member, Place
 
 log = logging.getLogger("tenfold.gateway")
@@ -42,6 +44,8 @@ class Fleet:
         """Called with the name of a member that has left for good."""
         self._cards: dict[Member, tuple[ModelCard, ...]] = {}
         self._tasks: dict[Member, asyncio.Task[None]] = {}
+        """Members that are starting, or draining out."""
+        self._watches: dict[Member, asyncio.Task[None]] = {}
         self._started = False
         _check_names(backends)
         self.members = [self._member(backend) for backend in backends]
@@ -56,10 +60,9 @@ class Fleet:
 
         A backend that is merely unreachable goes on being tried, and is waited for.
         """
-        for member in list(self.members):
-            task = self._tasks.get(member)
-            if task is not None:
-                await asyncio.wait([task])
+        starting = [self._tasks[member] for member in self.members if member in self._tasks]
+        if starting:
+            await asyncio.wait(starting)
         for member in self.members:
             if member.state == "failed" and member.error is not None:
                 raise member.error
@@ -67,7 +70,8 @@ class Fleet:
     async def stop(self) -> None:
         """End every backend, whatever is under way."""
         self._started = False
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *self._watches.values()]
+        self._watches.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -163,9 +167,11 @@ class Fleet:
 
     def can_spare(self, member: Member) -> bool:
         """Whether every model of a member can be answered by another one that is well, or by a fallback."""
+        config = self.config
+        fallbacks = config.fallbacks if "error" in config.fallback_on else {}
         return all(
             self._well(card.name, member)
-            or any(self._well(other, member) for other in self.config.fallbacks.get(card.name, ()))
+            or any(self._well(other, member) for other in fallbacks.get(card.name, ()))
             for card in self._cards.get(member, ())
         )
 
@@ -184,18 +190,18 @@ class Fleet:
         self._run(member, self._start(member, predecessor))
 
     def _retire(self, member: Member) -> None:
-        task = self._tasks.pop(member, None)
-        if task is not None:
-            task.cancel()
+        for table in (self._tasks, self._watches):
+            task = table.pop(member, None)
+            if task is not None:
+                task.cancel()
         member.state = "draining"
         self._cards.pop(member, None)
         self.leaving.append(member)
         if self._started:
             self._run(member, self._drain(member))
 
-    def _run(self, member: Member, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
-        self._tasks[member] = task
+    def _run(self, member: Member, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks[member] = asyncio.create_task(work)
 
         def forget(done: asyncio.Task[None]) -> None:
             if self._tasks.get(member) is done:
@@ -264,6 +270,8 @@ class Fleet:
             self.members.remove(predecessor)
             self._retire(predecessor)
         self._place()
+        if isinstance(member.backend, Probing):
+            self._watches[member] = asyncio.create_task(watch(member, lambda: self.config))
 
 
 def _check_names(backends: Sequence[Backend]) -> None:

@@ -14,7 +14,7 @@ class Member:
 
     __slots__ = (
         "_decay_s", "_joules_given", "_latency_at", "backend", "breaker", "error", "joules_per_token", "latency_s",
-        "max_outstanding", "name", "num_failures", "num_hedges", "num_hedges_won", "num_requests",
+        "max_outstanding", "name", "num_failed_probes", "num_failures", "num_hedges", "num_hedges_won", "num_requests",
         "num_retries", "outstanding", "outstanding_tokens", "region", "resting_until", "service_s",
         "state", "usd_per_token", "weight",
     )  # fmt: skip
@@ -38,9 +38,11 @@ class Member:
         """It asked (Retry-After) not to be asked before; others are preferred until then."""
         self.num_requests = 0
         self.num_failures = 0
+        self.num_failed_probes = 0
         self.num_retries = 0
         """Requests that came here after another attempt had failed."""
         self.num_hedges = 0
+        """Second attempts that ran here beside a first one elsewhere."""
         self.num_hedges_won = 0
         self.breaker = Breaker(config)
         self._latency_at = 0.0

@@ -6,6 +6,7 @@ worse by a storm of repeated requests. It asks nobody and waits for nothing.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from tenfold.errors import BackendError
@@ -69,38 +70,41 @@ def judge(error: BaseException, side_effects: bool) -> Verdict:
 class RetryBudget:
     """At most `share` retries per request of the last 10 s, plus `floor_per_s` for each of those seconds.
 
-    Ten slots of one second; a slot is emptied when its second comes round again.
+    The second that is running is counted apart; nine before it are kept.
     """
 
-    __slots__ = ("_at", "_floor", "_requests", "_retries", "_share", "num_refused")
+    __slots__ = (
+        "_before", "_ends", "_floor", "_requests", "_retries", "_share", "num_refused",
+    )  # fmt: skip
 
     def __init__(self, share: float, floor_per_s: float) -> None:
         self._share = share
         self._floor = floor_per_s * _WINDOW_S
-        self._requests = [0] * _WINDOW_S
-        self._retries = [0] * _WINDOW_S
-        self._at = 0
+        self._requests = self._retries = 0
+        self._ends = 0.0
+        self._before: deque[tuple[int, int]] = deque(maxlen=_WINDOW_S - 1)
         self.num_refused = 0
         """Retries that were not made because there had been too many."""
 
     def request(self, now: float) -> None:
-        second = int(now)
-        if second != self._at:
-            self._turn(second)
-        self._requests[second % _WINDOW_S] += 1
+        if now >= self._ends:
+            self._turn(now)
+        self._requests += 1
 
     def withdraw(self, now: float) -> bool:
         """Whether a retry may be made; it counts as made."""
-        second = int(now)
-        if second != self._at:
-            self._turn(second)
-        if sum(self._retries) + 1 > self._share * sum(self._requests) + self._floor:
+        if now >= self._ends:
+            self._turn(now)
+        requests = self._requests + sum(requests for requests, _ in self._before)
+        retries = self._retries + sum(retries for _, retries in self._before)
+        if retries + 1 > self._share * requests + self._floor:
             self.num_refused += 1
             return False
-        self._retries[second % _WINDOW_S] += 1
+        self._retries += 1
         return True
 
-    def _turn(self, second: int) -> None:
-        for passed in range(max(self._at + 1, second - _WINDOW_S + 1), second + 1):
-            self._requests[passed % _WINDOW_S] = self._retries[passed % _WINDOW_S] = 0
-        self._at = second
+    def _turn(self, now: float) -> None:
+        for _ in range(min(_WINDOW_S, int(now - self._ends) + 1)):
+            self._before.append((self._requests, self._retries))
+            self._requests = self._retries = 0
+        self._ends = int(now) + 1.0

@@ -8,48 +8,68 @@ from typing import Any, Protocol
 from tenfold.errors import BackendError
 from tenfold.serve.backends.base import ModelCard
 from tenfold.serve.router.ask import RouteAsk
+from tenfold.serve.router.breaker import CLOSED
 from tenfold.serve.router.member import Member, Place
 
 
+class Ending(Protocol):
+    """What is known of an answer that has ended (the backends' Outcome)."""
+
+    @property
+    def complete(self) -> bool: ...
+
+
 class Answer(Protocol):
-    """What the router needs of serve.backends' answers."""
+    """What the router needs of the backends' answers."""
 
     @property
     def stream(self) -> bool: ...
     @property
-    def outcome(self) -> Any: ...
+    def outcome(self) -> Any:
+        """An Ending, or None when nothing is known."""
+        ...
+
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     def close(self) -> None: ...
+
+
+class Room(Protocol):
+    """Who is told that a ticket was given back, when anybody waits."""
+
+    num_waiting: int
+
+    def on_room(self) -> None: ...
 
 
 class Ticket:
     """The room one attempt takes at a member. `leave` gives it back, once."""
 
-    __slots__ = ("_on_left", "place", "probe", "slots", "started", "tokens")
+    __slots__ = ("_ask", "_room", "left", "place", "probe", "started")
 
-    def __init__(
-        self, place: Place, ask: RouteAsk, now: float, on_left: Callable[[Member], None]
-    ) -> None:
+    def __init__(self, place: Place, ask: RouteAsk, now: float, room: Room) -> None:
         member = place.member
         self.place = place
-        self.slots = ask.slots
-        self.tokens = ask.tokens
         self.started = now
-        self.probe = member.breaker.enter()
-        self._on_left: Callable[[Member], None] | None = on_left
-        member.outstanding += self.slots
-        member.outstanding_tokens += self.tokens
+        breaker = member.breaker
+        self.probe = 0 if breaker.state is CLOSED else breaker.enter()
+        self.left = False
+        self._ask = ask
+        self._room = room
+        member.outstanding += ask.slots
+        member.outstanding_tokens += ask.tokens
         member.num_requests += 1
 
     def leave(self) -> None:
-        on_left = self._on_left
-        if on_left is None:
+        if self.left:
             return
-        self._on_left = None
+        self.left = True
         member = self.place.member
-        member.outstanding -= self.slots
-        member.outstanding_tokens -= self.tokens
-        on_left(member)
+        ask = self._ask
+        member.outstanding -= ask.slots
+        member.outstanding_tokens -= ask.tokens
+        room = self._room
+        if room.num_waiting:
+            room.on_room()
 
 
 class Routed:
@@ -121,12 +141,7 @@ class Routed:
             self._ended()
             raise
         except BackendError as error:
-            member = self._ticket.place.member
-            member.num_failures += 1
-            member.error = error
-            # A probe was over with its first part; this counts for a closed breaker only.
-            member.breaker.failed(0, self._now())
-            self._ticket.leave()
+            self._broke_off(error)
             raise
         except BaseException:
             self._ticket.leave()
@@ -142,7 +157,20 @@ class Routed:
     def _ended(self) -> None:
         ticket = self._ticket
         member = ticket.place.member
+        outcome = self._answer.outcome
+        if outcome is not None and not outcome.complete:
+            self._broke_off(BackendError("an answer broke off", where=member.name))
+            return
         took_s = self._now() - ticket.started
         mean_s = member.service_s
         member.service_s = mean_s + 0.1 * (took_s - mean_s) if mean_s else took_s
         ticket.leave()
+
+    def _broke_off(self, error: BackendError) -> None:
+        ticket = self._ticket
+        if not ticket.left:
+            member = ticket.place.member
+            member.num_failures += 1
+            member.error = error
+            member.breaker.broke_off(self._now())
+            ticket.leave()

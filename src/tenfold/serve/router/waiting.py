@@ -25,8 +25,10 @@ class Waiter:
 class WaitingRoom:
     """Within a priority, tenants take turns; within a tenant, the first to come is the first to go."""
 
-    def __init__(self, max_waiting: int) -> None:
+    def __init__(self, max_waiting: int, on_room: Callable[[], None]) -> None:
+        """`on_room` is called when a ticket was given back while somebody waits."""
         self.max_waiting = max_waiting
+        self.on_room = on_room
         self.num_waiting = 0
         self._lines: dict[str, dict[int, OrderedDict[str, deque[Waiter]]]] = {}
         self._lengths: dict[str, int] = {}
