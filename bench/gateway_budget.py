@@ -44,6 +44,8 @@ SHARED_USD = 2.0
 TENANT_USD = 1.5
 """What they may by a second account, which runs out first: reservations are on both or on none."""
 LARGEST_USD = 0.004
+_LIFE_MS = 1_000_000
+"""Longer than a reservation lives, shorter than a forfeited one is remembered."""
 _LONGEST_S = 60.0
 _ROWS = ("account:shared@total", "tenant:acme@total")
 
@@ -129,7 +131,7 @@ async def _spend(store: str, place: str, notes: Path, kills: int, seed: int) -> 
     half = len(left) // 2
     for batch in _batches(unknown + left[:half] + left[:half]):
         await books.apply(batch, ())
-    while await books.expire(int(time.time() * 1000) + 10**9):
+    while await books.expire(int(time.time() * 1000) + _LIFE_MS):
         pass
     for batch in _batches(left[half:] + left):
         await books.apply(batch, ())
