@@ -31,7 +31,7 @@ from tenfold.serve.gateway.parts import Parts, open_parts
 from tenfold.serve.gateway.path import Path
 from tenfold.serve.gateway.recorder import Recorder
 from tenfold.serve.gateway.work import Work, Works
-from tenfold.serve.http.asgi import App, run_app
+from tenfold.serve.http.asgi import App, Mounted
 from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import Dialect
 from tenfold.serve.protocols.chat import Chat
@@ -126,7 +126,7 @@ class Gateway:
         )
         self._memo = Memo(config.memo_entries, config.memo_bytes)
         self._works = Works()
-        self._mounts = tuple((mounts or {}).items())
+        self._mounts = tuple((prefix, app, Mounted(app)) for prefix, app in (mounts or {}).items())
         self._now = now
         self._ids = Ids()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -148,8 +148,8 @@ class Gateway:
         A mounted application that has streams without an end is told to end them (`close()`).
         """
         self.state = "draining"
-        for _, mounted in self._mounts:
-            close = getattr(mounted, "close", None)
+        for _, app, _ in self._mounts:
+            close = getattr(app, "close", None)
             if close is not None:
                 close()
 
@@ -157,6 +157,8 @@ class Gateway:
         """After the last answer: stop the backends, write every event."""
         self.drain()
         await self._works.end_all(_LAST_WORDS_S)
+        for _, _, mounted in self._mounts:
+            await mounted.cancel()
         await self.parts.stop()
         await asyncio.to_thread(self.recorder.stop)
         await self.fleet.stop()
@@ -333,9 +335,9 @@ class Gateway:
     def _elsewhere(self, request: Request) -> None:
         """Mounted applications, and everything that is read."""
         path = request.path
-        for prefix, mounted in self._mounts:
+        for prefix, _, mounted in self._mounts:
             if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
-                run_app(mounted, request)
+                mounted(request)
                 return
         self._pages.handle(request)
 
@@ -346,8 +348,9 @@ class Gateway:
         return exchange
 
     @property
-    def mounts(self) -> tuple[tuple[str, App], ...]:
-        return self._mounts
+    def front_page(self) -> str | None:
+        """Where a browser is sent: the first mounted application."""
+        return self._mounts[0][0].rstrip("/") + "/" if self._mounts else None
 
     def _patience(self, heads: Mapping[bytes, bytes]) -> float:
         """Seconds this request may take: the client's own bound (seconds, in `x-request-timeout`) where it

@@ -54,6 +54,8 @@ class GatewayConfig:
     """What all keys of a tenant may do together."""
     max_body_bytes: int = 8 * 1024 * 1024
     """Largest request body, 1 or more; a longer one is answered with 413."""
+    max_connections: int = 10_000
+    """Clients connected at once, 1 or more; one more is answered 503."""
     timeout_s: float = 600.0
     """Longest time one answer may take, above 0."""
     body_timeout_s: float = 30.0
@@ -70,7 +72,7 @@ class GatewayConfig:
     """Written into every request event: `live`, or the run id of a rehearsal."""
 
     def __post_init__(self) -> None:
-        for name in ("cache_entries", "cache_bytes", "max_body_bytes", "memo_bytes", "host_cache_bytes"):
+        for name in ("cache_entries", "cache_bytes", "max_body_bytes", "memo_bytes", "host_cache_bytes", "max_connections"):
             _at_least(name, getattr(self, name), 1)
         _at_least("queue_events", self.queue_events, 1)
         _at_least("drain_s", self.drain_s, 0)

@@ -36,6 +36,11 @@ class Exchange:
         "tenant",
         "tier",
         "ttft_s",
+        "attempts",
+        "cached_tokens",
+        "hedged",
+        "price_usd",
+        "response_id",
     )
 
     def __init__(self, endpoint: str, at_s: float, started: float) -> None:
@@ -65,6 +70,11 @@ class Exchange:
         self.carried_joules = 0.0
         """Energy of windows that closed while this was still under way."""
         self.carried_usd = 0.0
+        self.response_id: str | None = None
+        self.price_usd = 0.0
+        self.hedged = False
+        self.cached_tokens = 0
+        self.attempts = 1
 
     def event(
         self, source: str, joules: float, usd: float, gco2e: float, method: str
@@ -92,6 +102,8 @@ class Exchange:
             error=self.error,
             source=source,
             cached_from=self.cached_from,
+            response_id=self.response_id,
+            price_usd=self.price_usd,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from tenfold.serve.cache.tier import Tiers
-from tenfold.serve.gateway.fleet import Fleet
+from tenfold.serve.router.fleet import Fleet
 from tenfold.serve.gateway.metrics import Metrics, Page
 from tenfold.serve.gateway.recorder import Recorder
 

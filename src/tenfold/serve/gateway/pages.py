@@ -57,10 +57,10 @@ class Pages:
             _reading(request)
             status, body = health(gateway.fleet, gateway.state)
             self._reply(request, exchange, status, _JSON, body)
-        elif path == "/" and gateway.mounts and _wants_a_page(request):
+        elif path == "/" and gateway.front_page is not None and _wants_a_page(request):
             exchange.endpoint = path
-            place = gateway.mounts[0][0].rstrip("/").encode() + b"/"
-            self._reply(request, exchange, 307, b"location: %b\r\n" % place, b"")
+            place = b"location: %b\r\n" % gateway.front_page.encode()
+            self._reply(request, exchange, 307, place, b"")
         elif path == MODELS or path.startswith(MODELS + "/"):
             exchange.endpoint = MODELS
             _reading(request)
