@@ -15,8 +15,9 @@ from typing import Any, Protocol
 
 from tenfold.errors import BackendError
 from tenfold.serve.backends.base import Backend, Generation, ModelCard, Piece, TokenUsage
-from tenfold.serve.cache.key import canonical_key, relevant
-from tenfold.serve.cache.tier import Stored, Tiers
+from tenfold.serve.cache.key import canonical_key
+from tenfold.serve.cache.stored import Stored
+from tenfold.serve.cache.tier import Tiers
 from tenfold.serve.gateway import embedding
 from tenfold.serve.gateway.ask import Ask
 from tenfold.serve.gateway.chat import Said, stamp
@@ -25,7 +26,7 @@ from tenfold.serve.gateway.embedding import EmbeddingAsk
 from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.gateway.fleet import Fleet, Member
 from tenfold.serve.gateway.recorder import Recorder
-from tenfold.serve.gateway.refusal import refusal_of
+from tenfold.serve.refusal import refusal_of
 from tenfold.serve.gateway.transport import (
     EVENTS,
     JSON,

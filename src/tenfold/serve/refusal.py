@@ -27,6 +27,10 @@ _TYPES = {
 }
 
 
+CLOSE = (b"connection", b"close")
+"""For refusals after which the rest of the request cannot be understood."""
+
+
 class Refusal(TenfoldError):
     """A request that gets no answer, with the status and the fields of the protocol's error object."""
 
@@ -58,6 +62,13 @@ class Refusal(TenfoldError):
         }
 
 
+def loggable(text: str) -> str:
+    """What a client named, short enough and printable enough for a log, a header and a database."""
+    if len(text) <= 200 and text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "?" for c in text[:200])
+
+
 def retry_after(seconds: float) -> tuple[bytes, bytes]:
     """A `Retry-After` header: whole seconds, at least one, at most an hour."""
     return (b"retry-after", str(min(3600, max(1, math.ceil(seconds)))).encode())
@@ -73,7 +84,7 @@ def unknown_model(name: str, known: list[str]) -> Refusal:
     )
 
 
-def refusal_of(error: Exception, prompt: str | None = None) -> Refusal:
+def refusal_of(error: BaseException, prompt: str | None = None) -> Refusal:
     """The refusal that tells a client about `error` without telling it about our insides. `prompt` is the
     field that holds what a model reads."""
     if isinstance(error, Refusal):

@@ -11,28 +11,28 @@ from typing import Any
 import msgspec
 import orjson
 
-from tenfold.serve.backends.base import TokenUsage
-from tenfold.serve.gateway.ask import (
+from tenfold.serve.backends.base import Generation, TokenUsage
+from tenfold.serve.protocols.ask import (
     MAX_PROMPTS,
     Ask,
     Choices,
     Count,
     Mass,
+    OpenAIErrors,
     Seed,
     Stop,
     StreamOptions,
     Temperature,
+    choices,
     decode,
     extra_fields,
-    or_default,
     stops,
     stream_options,
+    unsupported,
 )
-from tenfold.serve.gateway.chat import Said, usage_json
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.protocols.chat import Said, usage_json
+from tenfold.serve.refusal import Refusal
 
-ENDPOINT = "/v1/completions"
-PREFIX = "cmpl-"
 DEFAULT_MAX_TOKENS = 16
 """What OpenAI documents for this endpoint."""
 
@@ -50,40 +50,71 @@ class CompletionRequest(msgspec.Struct, kw_only=True):
     stream_options: StreamOptions | None = None
 
 
-def read(body: bytes) -> Ask:
-    """The request in `body`. Raises Refusal with the field at fault."""
-    request, plain = decode(body, CompletionRequest)
-    return Ask(
-        model=request.model,
-        prompts=texts(request.prompt, "prompt"),
-        n=or_default(request.n, 1),
-        max_tokens=or_default(request.max_tokens, DEFAULT_MAX_TOKENS),
-        temperature=or_default(request.temperature, 1.0),
-        top_p=or_default(request.top_p, 1.0),
-        seed=request.seed,
-        stop=stops(request.stop),
-        stream=bool(request.stream),
-        include_usage=stream_options(request.stream, request.stream_options),
-        extra=extra_fields(plain, CompletionRequest),
-    )
+class Completion(OpenAIErrors):
+    """The older protocol: a text to go on with."""
+
+    endpoint = "/v1/completions"
+    prefix = "cmpl-"
+    prompt = "prompt"
+
+    def read(self, body: bytes) -> Ask:
+        request, plain = decode(body, CompletionRequest)
+        many_prompts = num_texts(request.prompt, "prompt")
+        stops(request.stop)
+        num_choices = (request.n or 1) * many_prompts
+        return Ask(
+            self.endpoint,
+            request.model,
+            body,
+            plain,
+            request,
+            stream=bool(request.stream),
+            include_usage=stream_options(request.stream, request.stream_options),
+            num_choices=num_choices,
+            max_tokens=request.max_tokens or DEFAULT_MAX_TOKENS,
+            varies=num_choices > 1 or (request.temperature != 0 and request.seed is None),
+        )
+
+    def generations(self, ask: Ask, id: str, model: str) -> list[Generation]:
+        """One per choice, for a backend that generates. Raises Refusal for token ids."""
+        request: CompletionRequest = ask.typed
+        prompts = texts(request.prompt, "prompt")
+        extra = extra_fields(ask.plain, CompletionRequest)
+        unsupported(extra, ask.model)
+        return choices(
+            request,
+            id,
+            model,
+            num_prompts=len(prompts),
+            make=lambda index: {"prompt": prompts[index]},
+            max_tokens=ask.max_tokens,
+            extra=extra,
+        )
 
 
-def texts(given: str | list[str | int | list[int]], param: str) -> tuple[str, ...]:
-    """One or many texts; token ids are refused, for only the model's own tokenizer could read them."""
+def num_texts(given: str | list[str | int | list[int]], param: str) -> int:
+    """How many texts there are; a list of token ids is one. Raises Refusal for none or too many."""
     if isinstance(given, str):
-        return (given,)
-    if not given or len(given) > MAX_PROMPTS:
+        return 1
+    if not given or (len(given) > MAX_PROMPTS and not isinstance(given[0], int)):
         raise Refusal(
             400,
             f"`{param}` must be a string or a list of 1 to {MAX_PROMPTS} strings "
             f"(seen: {len(given)}).",
             param=param,
         )
+    return 1 if isinstance(given[0], int) else len(given)
+
+
+def texts(given: str | list[str | int | list[int]], param: str) -> tuple[str, ...]:
+    """One or many texts; token ids are refused, for only the model's own tokenizer could read them."""
+    if isinstance(given, str):
+        return (given,)
     for index, text in enumerate(given):
         if not isinstance(text, str):
             raise Refusal(
                 400,
-                f"`{param}[{index}]` holds token ids; send text.",
+                f"`{param}[{index}]` holds token ids; this model takes text.",
                 param=f"{param}[{index}]",
                 code="unsupported_content",
             )

@@ -15,12 +15,9 @@ import msgspec
 import orjson
 
 from tenfold.serve.backends.base import Embeddings
-from tenfold.serve.gateway.ask import Count, decode, extra_fields
-from tenfold.serve.gateway.completion import texts
-from tenfold.serve.gateway.refusal import Refusal
-
-ENDPOINT = "/v1/embeddings"
-PREFIX = "embd-"
+from tenfold.serve.protocols.ask import Ask, Count, OpenAIErrors, decode
+from tenfold.serve.protocols.completion import num_texts, texts
+from tenfold.serve.refusal import Refusal
 
 
 class EmbeddingRequest(msgspec.Struct, kw_only=True):
@@ -30,50 +27,43 @@ class EmbeddingRequest(msgspec.Struct, kw_only=True):
     dimensions: Count | None = None
 
 
-class EmbeddingAsk(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for vectors, one per text."""
+class Embedding(OpenAIErrors):
+    """Texts in, one vector each out."""
 
-    model: str
-    texts: tuple[str, ...]
-    base64: bool
-    dimensions: int | None
-    extra: dict[str, Any]
+    endpoint = "/v1/embeddings"
+    prefix = "embd-"
+    prompt = "input"
 
-    def content(self) -> list[Any]:
-        """Everything in the request that changes its answer, as plain JSON values."""
-        return [self.texts, self.base64, self.dimensions, self.extra]
+    def read(self, body: bytes) -> Ask:
+        request, plain = decode(body, EmbeddingRequest)
+        num_texts(request.input, "input")
+        for index, text in enumerate((request.input,) if isinstance(request.input, str) else request.input):
+            if text == "" or text == []:
+                where = "input" if isinstance(request.input, str) else f"input[{index}]"
+                raise Refusal(400, f"`{where}` is empty.", param=where)
+        return Ask(self.endpoint, request.model, body, plain, request, max_tokens=0)
 
-
-def read(body: bytes) -> EmbeddingAsk:
-    """The request in `body`. Raises Refusal with the field at fault."""
-    request, plain = decode(body, EmbeddingRequest)
-    wanted = texts(request.input, "input")
-    for index, text in enumerate(wanted):
-        if not text:
-            raise Refusal(400, f"`input[{index}]` is an empty string.", param=f"input[{index}]")
-    return EmbeddingAsk(
-        model=request.model,
-        texts=wanted,
-        base64=request.encoding_format == "base64",
-        dimensions=request.dimensions,
-        extra=extra_fields(plain, EmbeddingRequest),
-    )
+    def texts(self, ask: Ask) -> tuple[str, ...]:
+        """What to embed, for a backend that generates. Raises Refusal for token ids."""
+        return texts(ask.typed.input, "input")
 
 
-def whole(ask: EmbeddingAsk, model: str, made: Embeddings) -> bytes:
+def whole(ask: Ask, model: str, made: Embeddings) -> bytes:
     """The answer. Raises Refusal when other dimensions were asked for than the model has."""
+    request: EmbeddingRequest = ask.typed
     width = len(made.vectors[0]) if made.vectors else 0
-    if ask.dimensions is not None and ask.dimensions != width:
+    if request.dimensions is not None and request.dimensions != width:
         raise Refusal(
             400,
-            f"`dimensions` is {ask.dimensions}, but this model's vectors have {width}.",
+            f"`dimensions` is {request.dimensions}, but this model's vectors have {width}.",
             param="dimensions",
         )
+    packed = request.encoding_format == "base64"
     data = [
         {
             "object": "embedding",
             "index": index,
-            "embedding": _packed(vector) if ask.base64 else vector,
+            "embedding": _packed(vector) if packed else vector,
         }
         for index, vector in enumerate(made.vectors)
     ]

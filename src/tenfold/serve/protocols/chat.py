@@ -12,26 +12,25 @@ from typing import Any, Literal
 import msgspec
 import orjson
 
-from tenfold.serve.backends.base import Message, TokenUsage
-from tenfold.serve.gateway.ask import (
+from tenfold.serve.backends.base import Generation, Message, TokenUsage
+from tenfold.serve.protocols.ask import (
     Ask,
     Choices,
     Count,
     Mass,
+    OpenAIErrors,
     Seed,
     Stop,
     StreamOptions,
     Temperature,
+    choices,
     decode,
     extra_fields,
-    or_default,
     stops,
     stream_options,
+    unsupported,
 )
-from tenfold.serve.gateway.refusal import Refusal
-
-ENDPOINT = "/v1/chat/completions"
-PREFIX = "chatcmpl-"
+from tenfold.serve.refusal import Refusal
 
 Said = tuple[str, str, Sequence[Mapping[str, Any]]]
 """One choice: its text, why it ended, and the further members of its message in parts."""
@@ -61,46 +60,67 @@ class ChatRequest(msgspec.Struct, kw_only=True):
     stream_options: StreamOptions | None = None
 
 
-def read(body: bytes) -> Ask:
-    """The request in `body`. Raises Refusal with the field at fault."""
-    request, plain = decode(body, ChatRequest)
-    if not request.messages:
-        raise Refusal(400, "`messages` must hold at least one message.", param="messages")
-    limit, newer = request.max_tokens, request.max_completion_tokens
-    if limit is not None and newer is not None and limit != newer:
-        raise Refusal(
-            400,
-            "`max_tokens` and `max_completion_tokens` contradict each other; send one.",
-            param="max_tokens",
+class Chat(OpenAIErrors):
+    """The protocol most clients speak."""
+
+    endpoint = "/v1/chat/completions"
+    prefix = "chatcmpl-"
+    prompt = "messages"
+
+    def read(self, body: bytes) -> Ask:
+        request, plain = decode(body, ChatRequest)
+        if not request.messages:
+            raise Refusal(400, "`messages` must hold at least one message.", param="messages")
+        for index, message in enumerate(request.messages):
+            if message.content is None and message.role != "assistant":
+                raise Refusal(
+                    400,
+                    f"`messages[{index}].content` is null; only an assistant's may be.",
+                    param=f"messages[{index}].content",
+                )
+        limit, newer = request.max_tokens, request.max_completion_tokens
+        if limit is not None and newer is not None and limit != newer:
+            raise Refusal(
+                400,
+                "`max_tokens` and `max_completion_tokens` contradict each other; send one.",
+                param="max_tokens",
+            )
+        stops(request.stop)
+        n = request.n or 1
+        return Ask(
+            self.endpoint,
+            request.model,
+            body,
+            plain,
+            request,
+            stream=bool(request.stream),
+            include_usage=stream_options(request.stream, request.stream_options),
+            num_choices=n,
+            max_tokens=limit if newer is None else newer,
+            varies=n > 1 or (request.temperature != 0 and request.seed is None),
         )
-    return Ask(
-        model=request.model,
-        prompts=(
-            tuple(
-                map(_message, range(len(plain["messages"])), request.messages, plain["messages"])
-            ),
-        ),
-        n=or_default(request.n, 1),
-        max_tokens=or_default(newer, limit),
-        temperature=or_default(request.temperature, 1.0),
-        top_p=or_default(request.top_p, 1.0),
-        seed=request.seed,
-        stop=stops(request.stop),
-        stream=bool(request.stream),
-        include_usage=stream_options(request.stream, request.stream_options),
-        extra=extra_fields(plain, ChatRequest),
-    )
+
+    def generations(self, ask: Ask, id: str, model: str) -> list[Generation]:
+        """One per choice, for a backend that generates. A seed goes up by one per choice, so that choices
+        differ and repeat. Raises Refusal for what only a server that forwards can do."""
+        request: ChatRequest = ask.typed
+        extra = extra_fields(ask.plain, ChatRequest)
+        unsupported(extra, ask.model)
+        messages = tuple(map(_message, range(len(request.messages)), request.messages, ask.plain["messages"]))
+        return choices(
+            request,
+            id,
+            model,
+            num_prompts=1,
+            make=lambda _: {"messages": messages},
+            max_tokens=ask.max_tokens,
+            extra=extra,
+        )
 
 
 def _message(index: int, message: ChatMessage, plain: dict[str, Any]) -> Message:
     content = message.content
     if content is None:
-        if message.role != "assistant":
-            raise Refusal(
-                400,
-                f"`messages[{index}].content` is null; only an assistant's may be.",
-                param=f"messages[{index}].content",
-            )
         content = ""
     elif not isinstance(content, str):
         content = "".join(_text(index, number, part) for number, part in enumerate(content))
@@ -112,7 +132,7 @@ def _text(index: int, number: int, part: Part) -> str:
     if part.type != "text" or part.text is None:
         raise Refusal(
             400,
-            f"`messages[{index}].content[{number}]` is not a text part; only text is served here.",
+            f"`messages[{index}].content[{number}]` is not a text part; this model reads only text.",
             param=f"messages[{index}].content[{number}].type",
             code="unsupported_content",
         )
