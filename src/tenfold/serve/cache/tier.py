@@ -56,6 +56,7 @@ class Tiers:
 
     def __init__(self, tiers: Sequence[Tier]) -> None:
         self.chain = tuple(tiers)
+        self.names = tuple(tier.name for tier in tiers)
         self.num_hits = 0
         self.num_misses = 0
 

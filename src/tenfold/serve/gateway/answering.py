@@ -104,7 +104,10 @@ class Answering:
             content = ask.content()
             content[-1] = relevant(ask.extra)
             key = canonical_key(exchange.endpoint, exchange.tenant, card.name, card.digest, content)
-            hit = self._tiers.get(key) if wishes.look else None
+            hit = None
+            if wishes.look:
+                exchange.asked = self._tiers.names
+                hit = self._tiers.get(key)
             if hit is not None:
                 exchange.tier, stored = hit
                 await self._replay(ask, writer, exchange, card, stored, send)
@@ -133,7 +136,10 @@ class Answering:
             content = ask.content()
             content[-1] = relevant(ask.extra)
             key = canonical_key(exchange.endpoint, exchange.tenant, card.name, card.digest, content)
-            hit = self._tiers.get(key) if wishes.look else None
+            hit = None
+            if wishes.look:
+                exchange.asked = self._tiers.names
+                hit = self._tiers.get(key)
             if hit is not None:
                 exchange.tier, stored = hit
                 exchange.cached_from = stored.response_id

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -26,13 +27,14 @@ from tenfold.serve.gateway.ask import Ask
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
-from tenfold.serve.gateway.exposition import health, metrics_page
+from tenfold.serve.gateway.exposition import health, metrics_page, snapshot
 from tenfold.serve.gateway.fleet import Fleet
 from tenfold.serve.gateway.keys import KeyRing
-from tenfold.serve.gateway.metrics import CONTENT_TYPE, Metrics
 from tenfold.serve.gateway.neighbour import check_neighbour
+from tenfold.serve.gateway.page import CONTENT_TYPE
 from tenfold.serve.gateway.recorder import Recorder
 from tenfold.serve.gateway.refusal import Refusal, refusal_of, retry_after, unknown_model
+from tenfold.serve.gateway.spool import Spool
 from tenfold.serve.gateway.transport import (
     CLOSE,
     JSON,
@@ -87,7 +89,6 @@ class Gateway:
         self.fleet = Fleet(backends, config.max_generations)
         self.tiers = open_tiers(config.tiers, {"exact": self._exact})
         self.keys = KeyRing(config.require_keys)
-        self.metrics = Metrics()
         self.recorder = Recorder(
             ledger,
             source=config.source,
@@ -100,6 +101,7 @@ class Gateway:
                 if metering is None
                 else lambda: EnergyBook(metering, self.fleet.pids, config.source)
             ),
+            spool=None if config.spool is None else Spool(Path(config.spool), config.spool_bytes),
         )
         self.state = "starting"
         """`starting`, `serving` or `draining`."""
@@ -200,9 +202,10 @@ class Gateway:
             self._under_way -= 1
             exchange.ended = time.monotonic()
             exchange.latency_s = exchange.ended - exchange.started
-            self.metrics.observe(exchange)
             if prefix != "req-":
                 self.recorder.end(exchange)
+            else:
+                self.recorder.count(exchange)
 
     async def _admitted(self, exchange: Exchange, scope: Scope, receive: Receive) -> bytes:
         """Through the door: method, key, size, body."""
@@ -280,13 +283,13 @@ class Gateway:
             exchange.endpoint, exchange.tier = path, "none"
             _reading(scope)
             if path == "/healthz":
-                exchange.status, body = health(self.fleet, self.state)
+                exchange.status, body = health(self.fleet, self.state, self.recorder.trouble)
                 headers.append(JSON)
             else:
                 exchange.status = 200
                 # Energy and cost up to this moment, not up to the last window.
                 await asyncio.to_thread(self.recorder.settle, _SETTLE_S)
-                body = metrics_page(self.metrics, self.tiers, self.fleet, self.recorder)
+                body = metrics_page(snapshot(self.tiers, self.fleet, self.recorder))
                 headers.append((b"content-type", CONTENT_TYPE))
             await respond(send, exchange.status, headers, body)
             return
