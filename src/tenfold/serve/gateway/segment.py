@@ -53,15 +53,19 @@ class Segment:
 
     @classmethod
     def claim(cls, path: Path) -> Segment | None:
-        """One that a dead process left; None when its owner lives or it is gone meanwhile."""
+        """One that a dead process left; None when its owner lives, it is gone meanwhile, or it is not
+        one of ours (a newer version's, say): then it is left alone."""
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(fd).st_nlink == 0:  # replayed and removed between opening and locking
-                raise BlockingIOError
+            removed = os.fstat(fd).st_nlink == 0  # replayed between our opening and our locking
+            begins = os.pread(fd, len(_MAGIC), 0)
+            if removed or not _MAGIC.startswith(begins):
+                os.close(fd)
+                return None
             segment = cls(path, fd)
             segment._measure()
         except BlockingIOError:
@@ -124,13 +128,11 @@ class Segment:
     def _measure(self) -> None:
         """Walk over the records; what does not fit before the end is a torn tail and is cut off."""
         size = os.fstat(self._fd).st_size
-        if os.pread(self._fd, len(_MAGIC), 0) != _MAGIC:
-            self.num_damaged += size > 0
-            return
         while self._end + _HEAD.size <= size:
             length, _, num_events = self._head(self._end)
             if self._end + _HEAD.size + length > size:
                 break
             self._end += _HEAD.size + length
             self.num_events += num_events
-        os.ftruncate(self._fd, self._end)
+        if size > self._end:
+            os.ftruncate(self._fd, self._end)

@@ -51,6 +51,8 @@ class Writer:
         self._retry_at = 0.0
         self._retry_s = _FIRST_RETRY_S
         self._thread: threading.Thread | None = None
+        self._began: float | None = None
+        """When the thread last turned to the ledger; None when it is back from there."""
         self._failing: dict[str, None] = {}
         """What could not be done when it was last tried."""
         self.num_written = self.num_refused = self.num_failed_writes = 0
@@ -82,7 +84,12 @@ class Writer:
     def trouble(self) -> str | None:
         """What the ledger refuses at present, without a word that could be a secret."""
         failing = next(iter(self._failing), None)
-        return None if failing is None else f"the gateway cannot {failing}"
+        if failing is not None:
+            return f"the gateway cannot {failing}"
+        began = self._began
+        if began is not None and time.monotonic() - began > 2 * WAIT_S:
+            return "the ledger does not answer"
+        return None
 
     @property
     def num_events(self) -> int:
@@ -92,7 +99,7 @@ class Writer:
 
     def overdue(self, age_s: float) -> list[Batch]:
         """What has waited this long, oldest first; all of it while there is trouble."""
-        limit = time.monotonic() - (0.0 if _WRITING in self._failing else age_s)
+        limit = time.monotonic() - (0.0 if self.trouble else age_s)
         with self._changed:
             return [batch for batch in self._pending if batch.made <= limit]
 
@@ -217,6 +224,7 @@ class Writer:
 
     def _guarded(self, action: Callable[[], None], what: str) -> bool:
         """Do it, or say once that it cannot be done, and when to try again."""
+        self._began = time.monotonic()
         try:
             action()
         except Exception as error:
@@ -228,6 +236,8 @@ class Writer:
                 self._retry_at = time.monotonic() + self._retry_s
                 self._retry_s = min(_LAST_RETRY_S, self._retry_s * 2)
             return False
+        finally:
+            self._began = None
         if what in self._failing:
             log.warning("the gateway can %s again", what)
             del self._failing[what]
