@@ -24,12 +24,12 @@ from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
 from tenfold.serve.gateway.memo import Known, Memo
-from tenfold.serve.gateway.metrics import Metrics
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.pages import Pages
 from tenfold.serve.gateway.parts import Parts, open_parts
 from tenfold.serve.gateway.path import Path
 from tenfold.serve.gateway.recorder import Recorder
+from tenfold.serve.gateway.spool import Spool
 from tenfold.serve.gateway.work import Work, Works
 from tenfold.serve.http.asgi import App, Mounted
 from tenfold.serve.http.request import Request
@@ -97,7 +97,6 @@ class Gateway:
         self.parts = parts or open_parts(config)
         self.tiers = self.parts.tiers
         self.keys = KeyRing(config.require_keys, tenants=config.tenants)
-        self.metrics = Metrics()
         self.recorder = Recorder(
             ledger,
             source=config.source,
@@ -110,6 +109,7 @@ class Gateway:
                 if metering is None
                 else lambda: EnergyBook(metering, self.fleet.pids, config.source)
             ),
+            spool=None if config.spool is None else Spool(config.spool, config.spool_bytes),
         )
         self.state = "starting"
         """`starting`, `serving` or `draining`."""
@@ -180,6 +180,7 @@ class Gateway:
             if known is not None and cache_control is None:
                 exchange.model = known.model
                 grant.check_model(known.model)
+                exchange.asked = self.tiers.names
                 hit = self.tiers.get(known.key)
                 if hit is not None:
                     exchange.tier, stored = hit
@@ -261,7 +262,10 @@ class Gateway:
                 request.body,
                 Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
             )
-            hit = self.tiers.get(key) if look else None
+            hit = None
+            if look:
+                exchange.asked = self.tiers.names
+                hit = self.tiers.get(key)
             if hit is not None:
                 exchange.tier, stored = hit
                 if self._path.replay(
@@ -302,7 +306,6 @@ class Gateway:
     def _end(self, exchange: Exchange) -> None:
         exchange.ended = time.monotonic()
         exchange.latency_s = exchange.ended - exchange.started
-        self.metrics.observe(exchange)
         self.recorder.end(exchange)
 
     def _refuse(
@@ -326,6 +329,8 @@ class Gateway:
                 delivery.broken(dialect.broken(refusal, exchange.id))
             return  # a whole answer is out: what failed came after it
         exchange.tier = "refused"
+        if isinstance(error, Refusal):
+            exchange.refused_for = refusal.code or ""
         request.reply(
             refusal.status,
             refusal_head(refusal, exchange.id),
