@@ -37,6 +37,8 @@ from tenfold.serve.protocols.ask import Dialect
 from tenfold.serve.protocols.chat import Chat
 from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
+from tenfold.serve.protocols.messages import Messages
+from tenfold.serve.protocols.responses import Responses
 from tenfold.serve.refusal import CLOSE, Refusal, loggable, refusal_of, retry_after
 from tenfold.serve.router.fleet import Fleet
 from tenfold.serve.router.router import Router
@@ -130,7 +132,13 @@ class Gateway:
         self._now = now
         self._ids = Ids()
         self._loop: asyncio.AbstractEventLoop | None = None
-        dialects: tuple[Dialect, ...] = (Chat(), Completion(), Embedding())
+        dialects: tuple[Dialect, ...] = (
+            Chat(),
+            Completion(),
+            Embedding(),
+            Responses(),
+            Messages(),
+        )
         self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
         self._pages = Pages(self, sorted(self._posts))
 
