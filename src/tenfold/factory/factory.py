@@ -99,14 +99,7 @@ class Factory:
         directory = (file if file.is_dir() else file.parent).resolve()
         catalogue = Catalogue(directory)
         spec = load(file, sets, resolve=catalogue.find, known=catalogue.names())
-        factory = cls(
-            spec.factory,
-            store=spec.store,
-            ledger=spec.ledger,
-            directory=spec.directory,
-            strict_env=spec.strict_env,
-        )
-        factory.spec = spec
+        factory = cls.of(spec)
         for name, asset in spec.assets.items():
             step = catalogue.get(asset.step)
             wanted = asset.resources.model_dump(exclude_none=True)
@@ -123,6 +116,19 @@ class Factory:
             )
         factory._releases = [Release(**release.model_dump()) for release in spec.release]
         factory._triggers = [Trigger(**trigger.model_dump()) for trigger in spec.watch]
+        return factory
+
+    @classmethod
+    def of(cls, spec: FactorySpec) -> Factory:
+        """A factory with a file's settings, and none of its assets yet."""
+        factory = cls(
+            spec.factory,
+            store=spec.store,
+            ledger=spec.ledger,
+            directory=spec.directory,
+            strict_env=spec.strict_env,
+        )
+        factory.spec = spec
         return factory
 
     def add(
@@ -341,14 +347,19 @@ class Factory:
         *,
         host: str | None = None,
         port: int | None = None,
-        mounts: Mapping[str, Any] | None = None,
+        workers: int | None = None,
+        mounts: Callable[[Factory], Mapping[str, Any]] | None = None,
         on_ready: Callable[[str], None] = lambda url: None,
     ) -> None:
-        """Serve what the file's `serve:` says until SIGTERM or SIGINT. `mounts` are further ASGI
-        applications by path prefix (the console); `on_ready` hears the URL."""
+        """Serve what the file's `serve:` says until SIGTERM or SIGINT. `mounts` makes further ASGI
+        applications by path prefix (the console); `on_ready` hears the URL.
+
+        With more than one worker this process only watches over them. SIGHUP makes them read the file again
+        and exchange backends, prices and tenants while requests go on.
+        """
         from tenfold.factory.serving import serve
 
-        serve(self, host=host, port=port, mounts=mounts or {}, on_ready=on_ready)
+        serve(self, host=host, port=port, workers=workers, mounts=mounts, on_ready=on_ready)
 
     def replay(
         self,

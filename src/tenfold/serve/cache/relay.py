@@ -64,7 +64,7 @@ class Relay:
     async def start(self) -> None:
         """Listen. Raises OSError, also where the folder's name is too long for a socket (100 characters)."""
         for left in self._folder.glob("*.sock"):
-            if not _lives(left.stem):
+            if not lives(left.stem):
                 left.unlink(missing_ok=True)
         path = self._path(os.getpid())
         path.unlink(missing_ok=True)
@@ -200,7 +200,8 @@ async def _beating(step: Callable[[], Any], writer: StreamWriter) -> Any:
             await writer.drain()
 
 
-def _lives(pid: str) -> bool:
+def lives(pid: str) -> bool:
+    """Whether there is a process of this number."""
     try:
         os.kill(int(pid), 0)
     except (ValueError, ProcessLookupError):
