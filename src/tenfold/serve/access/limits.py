@@ -33,7 +33,7 @@ _SUSPICIOUS = 1 << (COUNT_BITS - 1)
 class Meter:
     """One limit of one process: where its counters are, and what is known of this window.
 
-    `floors` is what the cells of this window add up to without their counts: their window numbers, and the
+    A floor is what the cells of this window add up to without their counts: their window numbers, and the
     old cells as they are. So a count is one sum less the floor; a worker that counts for the first time in
     this window lifts the sum by a whole window number, and the floor is looked up anew.
     """
@@ -49,6 +49,13 @@ class Meter:
         self.tpm = _NO_LIMIT if cap.tpm is None else cap.tpm
         self.tag = tag
         self.row = row
+        self.requests_at = self.tokens_at = 0
+        """Bytes into the file: this window's cells."""
+        self.own_requests = self.own_tokens = 0
+        """Words into it: this worker's."""
+        self.request_floor = self.token_floor = 0
+        self.before_requests = self.before_tokens = 0
+        """The previous window's."""
         self.since = self.until = 0.0
         """Windows between which the rest holds."""
 
