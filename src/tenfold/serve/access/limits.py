@@ -45,7 +45,8 @@ class Meter:
 
     def __init__(self, cap: Cap, tag: int, row: int) -> None:
         self.cap = cap
-        self.rpm = _NO_LIMIT if cap.rpm is None else cap.rpm
+        # A hair more than the limit: after the wait that a refusal names there must be room.
+        self.rpm = _NO_LIMIT if cap.rpm is None else cap.rpm * (1 + 1e-9) + 1e-6
         self.tpm = _NO_LIMIT if cap.tpm is None else cap.tpm
         self.tag = tag
         self.row = row
@@ -223,11 +224,11 @@ class Limits:
         requests, tokens, left = self._sums(meter)
         if kind == "requests":
             wait = wait_s(requests, meter.before_requests, meter.rpm - 1, left)
-            limit, what = meter.rpm, "RPM"
+            limit, what = meter.cap.rpm, "RPM"
         else:
             # Any room will do: the count must fall below the limit.
             wait = wait_s(tokens, meter.before_tokens, meter.tpm - 1, left)
-            limit, what = meter.tpm, "TPM"
+            limit, what = meter.cap.tpm, "TPM"
         whose = "this API key" if meter.cap.name.startswith("key:") else "this organization"
         room, reset_s = self._room(meter, kind)
         name = kind.encode()
