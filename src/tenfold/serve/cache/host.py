@@ -51,7 +51,7 @@ class HostTier:
         folder: Path,
         *,
         max_bytes: int,
-        batch_s: float = 0.005,
+        batch_s: float = 0.01,
         in_use: Callable[[bytes], bool] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
