@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tenfold.serve.cache.claim import Claims
-from tenfold.serve.cache.flight import Flight, Trials, Vacant, fresh
+from tenfold.serve.cache.flight import Flight, Lost, Trials, Vacant, fresh
 from tenfold.serve.cache.stored import Stored
 
 FIRST_WAIT_S = 0.005
@@ -166,7 +166,7 @@ class Flights:
                         return
                 except (OSError, TimeoutError) as error:
                     if flight.begun:
-                        flight.fail(error)
+                        flight.fail(Lost(f"the answer broke off in another worker: {error}"))
                         return
                 stored = near.look(flight.key)
                 if stored is not None:
