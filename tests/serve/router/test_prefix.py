@@ -26,7 +26,9 @@ from tenfold.serve.router.ring import Ring
 from .scripted import Scripted
 
 
-@given(shared=st.binary(max_size=3000), one=st.binary(max_size=2000), other=st.binary(max_size=2000))
+@given(
+    shared=st.binary(max_size=3000), one=st.binary(max_size=2000), other=st.binary(max_size=2000)
+)
 def test_chains_agree_exactly_as_far_as_prompts_do(shared, one, other):
     first, second = shared + one, shared + other
     same = 0
