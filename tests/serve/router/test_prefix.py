@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def test_a_longer_conversation_begins_with_the_shorter_one(field):
     turns = [{"role": "user", "content": f"{n} " * 400} for n in range(5)]
     said = [conversation({field: turns[:n], "temperature": n, "user": str(n)}) for n in range(1, 6)]
     chains = [chain("m", text) for text in said]
-    for shorter, longer in zip(chains, chains[1:], strict=False):
+    for shorter, longer in itertools.pairwise(chains):
         assert len(longer) > len(shorter) > 0
         assert longer[: len(shorter) - 1] == shorter[:-1]
 

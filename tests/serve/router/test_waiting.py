@@ -105,7 +105,8 @@ async def test_room_handed_to_one_who_leaves_in_that_moment_goes_to_the_next():
         one.cancel()  # it has the room already but does not know
         two.cancel()  # it is still in line
         (await three).close()
-        assert one.cancelled() and two.cancelled()
+        assert one.cancelled()
+        assert two.cancelled()
 
 
 async def test_a_large_request_fits_when_the_member_is_idle():
