@@ -146,8 +146,15 @@ async def test_other_settings_reach_the_policy_and_what_it_learnt_stays_when_it_
         router.fleet.reconfigure([a, b], RouterConfig(policy="prefix", max_waiting=3))
         assert router.policy.table is table
         assert router.waiting.max_waiting == 3
+        await said(await router.open(RouteAsk("m", prefix=(1,)), attempt))
+        assert len(table) == 1
+        router.fleet.reconfigure([Scripted("c")])  # nobody who was asked is left
+        await until(lambda: {a.state, b.state} == {"stopped"} and router.fleet.ready)
+        assert len(table) == 0
+        a, b = Scripted("a"), Scripted("b")
         members = {"b": MemberConfig(usd_per_token=1e-6)}
         router.fleet.reconfigure([a, b], RouterConfig(policy="cost", members=members))
+        await router.fleet.settled()
         assert not router.reads_prefix
         heard = {await said(await router.open(RouteAsk("m"), attempt)) for _ in range(5)}
         assert heard == {b"b"}

@@ -6,6 +6,7 @@ import pytest
 
 from tenfold.serve.backends.base import Unreachable
 from tenfold.serve.router.ask import RouteAsk
+from tenfold.serve.router.config import MemberConfig
 
 from .scripted import Clock, Scripted, Spoken, attempt, routing, said
 
@@ -172,6 +173,25 @@ async def test_requests_with_side_effects_are_hedged_only_when_allowed(allowed):
         assert a.opened + b.opened == before + 1 + allowed
         gate.set()
         await said(await task)
+
+
+async def test_a_second_attempt_never_goes_to_the_same_member():
+    slow = Slow()
+    a, b = Scripted("a", slow), Scripted("b")
+    members = {"b": MemberConfig(max_outstanding=1)}
+    async with routing(a, b, members=members, **HEDGED) as router:
+        await learnt(router)
+        held = [await router.open(RouteAsk("m"), attempt) for _ in range(3)]
+        assert router.fleet.members[1].outstanding == 1
+        slow.gate = asyncio.Event()
+        before = a.opened
+        task = asyncio.create_task(router.open(RouteAsk("m"), attempt))
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+        assert a.opened == before + 1
+        slow.gate.set()
+        for each in [*held, await task]:
+            each.close()
 
 
 async def test_second_attempts_stay_within_their_share():

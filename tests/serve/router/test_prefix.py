@@ -108,6 +108,14 @@ def test_keys_move_only_from_the_name_that_went(names, data):
         assert owner == gone or ring.nearest(key, left) == owner
 
 
+def test_names_that_went_take_no_room():
+    ring = Ring()
+    for number in range(300):
+        ring.nearest(number, {f"b{number}", "stays"})
+        ring.remove(f"b{number}")
+    assert len(ring) == 1
+
+
 def test_the_ring_shares_keys_among_its_names():
     ring = Ring()
     names = {f"b{n}" for n in range(8)}
@@ -201,3 +209,20 @@ def test_gateways_that_share_no_table_agree_on_new_conversations():
         assert other.choose(ask, second[::-1], 0.0).member.name == name
         chosen[name] += 1
     assert len(chosen) == 5
+
+
+def test_conversations_that_share_a_system_prompt_are_spread():
+    """One after the other, so that load gives no reason: their own blocks decide where they live."""
+    config = RouterConfig(policy="prefix")
+    draw = random.Random(4)
+    policy, fleet = open_policy(config), fleet_of(4, config)
+    system = draw.randbytes(4 * BLOCK_BYTES)
+    homes = Counter()
+    for _ in range(80):
+        talk = system + draw.randbytes(6 * BLOCK_BYTES)
+        home = policy.choose(RouteAsk("m", prefix=chain("m", talk)), fleet, 0.0)
+        longer = chain("m", talk + draw.randbytes(3 * BLOCK_BYTES))
+        assert policy.choose(RouteAsk("m", prefix=longer), fleet, 0.0) is home
+        homes[home.member.name] += 1
+    assert len(homes) == 4
+    assert max(homes.values()) < 40

@@ -41,7 +41,7 @@ class Fleet:
         self.on_change: Callable[[], None] = _nothing
         """Called after `places` has changed."""
         self.on_gone: Callable[[str], None] = _nothing
-        """Called with the name of a member that has left for good."""
+        """Called with the name of a backend that gets no more work, before its heir gets any."""
         self._cards: dict[Member, tuple[ModelCard, ...]] = {}
         self._tasks: dict[Member, asyncio.Task[None]] = {}
         """Members that are starting, or draining out."""
@@ -196,6 +196,7 @@ class Fleet:
         self._going.discard(member)
         self._cards.pop(member, None)
         self.leaving.append(member)
+        self.on_gone(member.name)
         if self._started:
             self._run(member, self._drain(member))
 
@@ -215,8 +216,6 @@ class Fleet:
             await asyncio.sleep(_DRAIN_POLL_S)
         self.leaving.remove(member)
         await self._end(member)
-        if all(other.name != member.name for other in self.members):
-            self.on_gone(member.name)
 
     async def _end(self, member: Member) -> None:
         member.state = "stopped"
