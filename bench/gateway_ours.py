@@ -121,7 +121,7 @@ def _keys(ledger: Any, number: int) -> list[str]:
     import secrets
 
     from tenfold.core.facts import VirtualKey
-    from tenfold.serve.gateway.keys import PREFIX, hash_of
+    from tenfold.serve.access.keys import PREFIX, hash_of
 
     made = [PREFIX + secrets.token_urlsafe(32) for _ in range(number)]
     ledger.put(

@@ -59,8 +59,12 @@ class PostgresLedger(SqlLedger):
         cursor.execute(_unnest_sql(kind), [array_literal(column) for column in columns])
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        # A thread that hangs on a server that does not answer has the lock; it ends with the process.
+        if self._lock.acquire(timeout=1.0):
+            try:
+                self._connection.close()
+            finally:
+                self._lock.release()
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[Any]:

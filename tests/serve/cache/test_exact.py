@@ -15,20 +15,14 @@ from hypothesis import strategies as st
 
 from tenfold.errors import UnknownName
 from tenfold.serve.cache.exact import ENTRY_BYTES, ExactTier
-from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers, open_tiers
-
-
-def answer(text="x", whole=b"{}", **more):
-    named = {"response_id": text, "model_digest": "d", "backend": "b", "whole": whole}
-    return Stored(**{**named, "prompt_tokens": 1, "completion_tokens": 1, **more})
 
 
 STEPS = st.lists(st.tuples(st.sampled_from("gpx"), st.integers(0, 30)), max_size=200)
 
 
 @given(STEPS, st.integers(1, 12))
-def test_says_what_was_put_last_or_nothing(steps, room):
+def test_says_what_was_put_last_or_nothing(answer, steps, room):
     tier = ExactTier(max_entries=room, max_bytes=10**9)
     told: dict[bytes, str] = {}
     for at, (verb, number) in enumerate(steps):
@@ -51,7 +45,7 @@ def test_says_what_was_put_last_or_nothing(steps, room):
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5000)), max_size=40))
-def test_never_more_bytes_than_allowed(puts):
+def test_never_more_bytes_than_allowed(answer, puts):
     tier = ExactTier(max_entries=1000, max_bytes=20_000)
     for number, size in puts:
         tier.put(bytes([number]), answer(whole=b"x" * size))
@@ -61,7 +55,7 @@ def test_never_more_bytes_than_allowed(puts):
 
 
 @pytest.mark.parametrize("size", [0, 200, 1_500, 20_000])
-def test_its_own_account_of_memory_is_true_within_a_fifth(size):
+def test_its_own_account_of_memory_is_true_within_a_fifth(answer, size):
     def fresh(number):
         return answer(
             f"chatcmpl-{number:032x}",
@@ -91,7 +85,7 @@ def test_its_own_account_of_memory_is_true_within_a_fifth(size):
 
 
 @pytest.mark.parametrize("skew", [0.8, 1.0])
-def test_more_hits_than_least_recently_used_on_zipf(skew):
+def test_more_hits_than_least_recently_used_on_zipf(answer, skew):
     keys = 20_000
     weights = list(itertools.accumulate(1 / (rank + 1) ** skew for rank in range(keys)))
     dice = random.Random(1)
@@ -115,7 +109,7 @@ def test_more_hits_than_least_recently_used_on_zipf(skew):
     assert hits > lru_hits * 1.1
 
 
-def test_a_scan_does_not_wash_out_what_is_used():
+def test_a_scan_does_not_wash_out_what_is_used(answer):
     tier = ExactTier(max_entries=100, max_bytes=1 << 40)
     used = [b"used%d" % n for n in range(50)]
     for key in used:
@@ -130,7 +124,7 @@ def test_a_scan_does_not_wash_out_what_is_used():
     assert all(tier.get(key) for key in used)
 
 
-def test_an_answer_too_large_takes_the_old_one_with_it_but_nothing_else():
+def test_an_answer_too_large_takes_the_old_one_with_it_but_nothing_else(answer):
     tier = ExactTier(max_entries=10, max_bytes=20_000)
     tier.put(b"a", answer("old"))
     tier.put(b"b", answer("other"))
@@ -139,7 +133,7 @@ def test_an_answer_too_large_takes_the_old_one_with_it_but_nothing_else():
     assert tier.get(b"b").response_id == "other"
 
 
-def test_forgets_by_its_own_age_and_by_the_answers():
+def test_forgets_by_its_own_age_and_by_the_answers(answer):
     now = [100.0]
     tier = ExactTier(max_entries=10, max_bytes=10**6, ttl_s=5, clock=lambda: now[0])
     tier.put(b"a", answer())
@@ -157,7 +151,7 @@ def test_an_unknown_tier_is_named():
         open_tiers(["exat"], {"exact": lambda: ExactTier(max_entries=1, max_bytes=1)})
 
 
-def test_an_earlier_tier_learns_from_a_later_one():
+def test_an_earlier_tier_learns_from_a_later_one(answer):
     near = ExactTier(max_entries=10, max_bytes=10**6)
     far = ExactTier(max_entries=10, max_bytes=10**6)
     far.put(b"a", answer("x"))

@@ -7,6 +7,7 @@ get to it. It knows no tier.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 
 from tenfold.serve.cache.stored import Stored
 
@@ -15,16 +16,26 @@ MAX_MARKS = 4096
 """Beyond it the older half becomes one mark on everything: coarser, never wrong."""
 
 
+MAX_TAG_BYTES = 200
+"""A longer name is known by its digest, so that every tier can keep it."""
+
+
 def tenant_tag(tenant: str) -> str:
-    return f"tenant:{tenant}"
+    return _tag("tenant", tenant)
 
 
 def model_tag(digest: str) -> str:
-    return f"model:{digest}"
+    return _tag("model", digest)
 
 
 def surrogate_tag(name: str) -> str:
-    return f"key:{name}"
+    return _tag("key", name)
+
+
+def _tag(kind: str, name: str) -> str:
+    if name.isascii() and len(name) <= MAX_TAG_BYTES:
+        return f"{kind}:{name}"
+    return f"{kind}#{sha256(name.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def tags_of(stored: Stored) -> tuple[str, ...]:

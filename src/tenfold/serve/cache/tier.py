@@ -116,6 +116,10 @@ class Tiers:
         self.chain = tuple(tiers)
         self.lookups = tuple(lookups)
         self.remote = remote
+        self.names = tuple(
+            tier.name for tier in (*tiers, *lookups, *(() if remote is None else (remote,)))
+        )
+        """In the order they are asked."""
         self.num_hits = 0
         self.num_misses = 0
         self._gets = [(tier.name, tier.get) for tier in self.chain]
@@ -138,9 +142,8 @@ class Tiers:
         """
         if self._generation[0] != self._seen:
             self._look_at_board()
-        depth = 0
         trusted = self._swept
-        for name, get in self._gets:
+        for depth, (name, get) in enumerate(self._gets):
             stored = get(key)
             if stored is not None and (trusted or not self._marks.covers(stored)):
                 if depth:
@@ -148,7 +151,6 @@ class Tiers:
                         earlier.put(key, stored)
                 self.num_hits += 1
                 return name, stored
-            depth += 1
             trusted = not self._marks
         if self.remote is None and not self.lookups:
             self.num_misses += 1
@@ -185,13 +187,16 @@ class Tiers:
             self.remote.put(key, stored)
 
     def purge(self, tag: str) -> None:
-        """Forget what carries `tag` (see purge.py), here and in all workers at once, on other hosts soon."""
+        """Forget what carries `tag` (see purge.py), here and in all workers at once, on other hosts soon.
+
+        Raises StoreError where the other workers cannot be told.
+        """
         at_s = self._clock()
-        if self._board is not None:
-            self._board.mark(tag, at_s)
+        self.learn({tag: at_s})
         if self.remote is not None:
             self.remote.purge(tag, at_s)
-        self.learn({tag: at_s})
+        if self._board is not None:
+            self._board.mark(tag, at_s)
 
     def flush(self) -> None:
         self.purge(EVERYTHING)

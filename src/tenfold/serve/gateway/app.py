@@ -24,19 +24,21 @@ from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
 from tenfold.serve.gateway.memo import Known, Memo
-from tenfold.serve.gateway.metrics import Metrics
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.pages import Pages
 from tenfold.serve.gateway.parts import Parts, open_parts
 from tenfold.serve.gateway.path import Path
 from tenfold.serve.gateway.recorder import Recorder
+from tenfold.serve.gateway.spool import Spool
 from tenfold.serve.gateway.work import Work, Works
-from tenfold.serve.http.asgi import App, run_app
+from tenfold.serve.http.asgi import App, Mounted
 from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import Dialect
 from tenfold.serve.protocols.chat import Chat
 from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
+from tenfold.serve.protocols.messages import Messages
+from tenfold.serve.protocols.responses import Responses
 from tenfold.serve.refusal import CLOSE, Refusal, loggable, refusal_of, retry_after
 from tenfold.serve.router.fleet import Fleet
 from tenfold.serve.router.router import Router
@@ -97,7 +99,6 @@ class Gateway:
         self.parts = parts or open_parts(config)
         self.tiers = self.parts.tiers
         self.keys = KeyRing(config.require_keys, tenants=config.tenants)
-        self.metrics = Metrics()
         self.recorder = Recorder(
             ledger,
             source=config.source,
@@ -110,6 +111,7 @@ class Gateway:
                 if metering is None
                 else lambda: EnergyBook(metering, self.fleet.pids, config.source)
             ),
+            spool=None if config.spool is None else Spool(config.spool, config.spool_bytes),
         )
         self.state = "starting"
         """`starting`, `serving` or `draining`."""
@@ -126,11 +128,17 @@ class Gateway:
         )
         self._memo = Memo(config.memo_entries, config.memo_bytes)
         self._works = Works()
-        self._mounts = tuple((mounts or {}).items())
+        self._mounts = tuple((prefix, app, Mounted(app)) for prefix, app in (mounts or {}).items())
         self._now = now
         self._ids = Ids()
         self._loop: asyncio.AbstractEventLoop | None = None
-        dialects: tuple[Dialect, ...] = (Chat(), Completion(), Embedding())
+        dialects: tuple[Dialect, ...] = (
+            Chat(),
+            Completion(),
+            Embedding(),
+            Responses(),
+            Messages(),
+        )
         self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
         self._pages = Pages(self, sorted(self._posts))
 
@@ -148,8 +156,8 @@ class Gateway:
         A mounted application that has streams without an end is told to end them (`close()`).
         """
         self.state = "draining"
-        for _, mounted in self._mounts:
-            close = getattr(mounted, "close", None)
+        for _, app, _ in self._mounts:
+            close = getattr(app, "close", None)
             if close is not None:
                 close()
 
@@ -157,6 +165,8 @@ class Gateway:
         """After the last answer: stop the backends, write every event."""
         self.drain()
         await self._works.end_all(_LAST_WORDS_S)
+        for _, _, mounted in self._mounts:
+            await mounted.cancel()
         await self.parts.stop()
         await asyncio.to_thread(self.recorder.stop)
         await self.fleet.stop()
@@ -178,6 +188,7 @@ class Gateway:
             if known is not None and cache_control is None:
                 exchange.model = known.model
                 grant.check_model(known.model)
+                exchange.asked = self.tiers.names
                 hit = self.tiers.get(known.key)
                 if hit is not None:
                     exchange.tier, stored = hit
@@ -259,7 +270,10 @@ class Gateway:
                 request.body,
                 Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
             )
-            hit = self.tiers.get(key) if look else None
+            hit = None
+            if look:
+                exchange.asked = self.tiers.names
+                hit = self.tiers.get(key)
             if hit is not None:
                 exchange.tier, stored = hit
                 if self._path.replay(
@@ -300,7 +314,6 @@ class Gateway:
     def _end(self, exchange: Exchange) -> None:
         exchange.ended = time.monotonic()
         exchange.latency_s = exchange.ended - exchange.started
-        self.metrics.observe(exchange)
         self.recorder.end(exchange)
 
     def _refuse(
@@ -324,6 +337,8 @@ class Gateway:
                 delivery.broken(dialect.broken(refusal, exchange.id))
             return  # a whole answer is out: what failed came after it
         exchange.tier = "refused"
+        if isinstance(error, Refusal):
+            exchange.refused_for = refusal.code or ""
         request.reply(
             refusal.status,
             refusal_head(refusal, exchange.id),
@@ -333,9 +348,9 @@ class Gateway:
     def _elsewhere(self, request: Request) -> None:
         """Mounted applications, and everything that is read."""
         path = request.path
-        for prefix, mounted in self._mounts:
+        for prefix, _, mounted in self._mounts:
             if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
-                run_app(mounted, request)
+                mounted(request)
                 return
         self._pages.handle(request)
 
@@ -346,8 +361,9 @@ class Gateway:
         return exchange
 
     @property
-    def mounts(self) -> tuple[tuple[str, App], ...]:
-        return self._mounts
+    def front_page(self) -> str | None:
+        """Where a browser is sent: the first mounted application."""
+        return self._mounts[0][0].rstrip("/") + "/" if self._mounts else None
 
     def _patience(self, heads: Mapping[bytes, bytes]) -> float:
         """Seconds this request may take: the client's own bound (seconds, in `x-request-timeout`) where it

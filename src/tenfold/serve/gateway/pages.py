@@ -13,8 +13,8 @@ import orjson
 
 from tenfold.serve.backends.base import ModelCard
 from tenfold.serve.gateway.exchange import Exchange
-from tenfold.serve.gateway.exposition import health, metrics_page
-from tenfold.serve.gateway.metrics import CONTENT_TYPE
+from tenfold.serve.gateway.exposition import health, metrics_page, snapshot
+from tenfold.serve.gateway.page import CONTENT_TYPE
 from tenfold.serve.http.request import Request
 from tenfold.serve.refusal import Refusal, loggable, refusal_of, unknown_model
 
@@ -55,12 +55,12 @@ class Pages:
         if path == "/healthz":
             exchange.endpoint = path
             _reading(request)
-            status, body = health(gateway.fleet, gateway.state)
+            status, body = health(gateway.fleet, gateway.state, gateway.recorder.trouble)
             self._reply(request, exchange, status, _JSON, body)
-        elif path == "/" and gateway.mounts and _wants_a_page(request):
+        elif path == "/" and gateway.front_page is not None and _wants_a_page(request):
             exchange.endpoint = path
-            place = gateway.mounts[0][0].rstrip("/").encode() + b"/"
-            self._reply(request, exchange, 307, b"location: %b\r\n" % place, b"")
+            place = b"location: %b\r\n" % gateway.front_page.encode()
+            self._reply(request, exchange, 307, place, b"")
         elif path == MODELS or path.startswith(MODELS + "/"):
             exchange.endpoint = MODELS
             _reading(request)
@@ -95,7 +95,7 @@ class Pages:
         try:
             # Energy and cost up to this moment, not up to the last window.
             await asyncio.to_thread(gateway.recorder.settle, _SETTLE_S)
-            body = metrics_page(gateway.metrics, gateway.tiers, gateway.fleet, gateway.recorder)
+            body = metrics_page(snapshot(gateway.tiers, gateway.fleet, gateway.recorder))
             self._reply(request, exchange, 200, b"content-type: %b\r\n" % CONTENT_TYPE, body)
         except Exception as error:
             self._refuse(request, exchange, error)
@@ -116,7 +116,7 @@ class Pages:
         self._reply(request, exchange, refusal.status, _JSON + further, refusal.body())
 
     def _note(self, exchange: Exchange) -> None:
-        self._gateway.metrics.observe(exchange)
+        self._gateway.recorder.count(exchange)
 
 
 def _wants_a_page(request: Request) -> bool:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import msgspec
 
-from tenfold.errors import BackendError
 from tenfold.serve.access.budgets.base import Reservation
 from tenfold.serve.access.budgets.budgets import Budgets
 from tenfold.serve.access.grant import Grant
 from tenfold.serve.access.limits import Limits
 from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Outcome, TokenUsage
-from tenfold.serve.cache.flight import Flight, Flights
+from tenfold.serve.cache.flight import Flight, Vacant
+from tenfold.serve.cache.flights import Flights
 from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers
 from tenfold.serve.gateway.attempt import Attempt
@@ -28,6 +28,8 @@ from tenfold.serve.gateway.work import Work
 from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import Ask
 from tenfold.serve.protocols.forms import CONVERTIBLE, events_from, whole_of
+from tenfold.serve.protocols.watch import without_usage
+from tenfold.serve.refusal import refusal_of
 from tenfold.serve.router.ask import RouteAsk
 from tenfold.serve.router.routed import Routed
 from tenfold.serve.router.router import Router
@@ -129,7 +131,7 @@ class Path:
             if key is None:
                 await self._generate(delivery, exchange, ask, grant, attempt, work.deadline)
                 return
-            if look and self._tiers.goes_further:
+            if look and (self._tiers.remote is not None or self._tiers.lookups):
                 found = await self._tiers.get_remote(key)
                 if found is not None:
                     exchange.tier = found[0]
@@ -137,18 +139,27 @@ class Path:
                         request, exchange, key, found[1], ask.stream, ask.include_usage
                     ):
                         return
-            place = key + (b"s" if ask.stream else b"w")
-            flight = self._flights.find(place) if look else None
-            if flight is not None:
-                if await self._follow(flight, delivery, exchange):
-                    return
-                continue
-            flight = self._flights.lead(place) if look else None
-            work.flight = flight
-            await self._generate(
-                delivery, exchange, ask, grant, attempt, work.deadline, flight, key if store else None
-            )
-            return
+            if not look:
+                await self._generate(
+                    delivery, exchange, ask, grant, attempt, work.deadline, None, key if store else None
+                )
+                return
+            flight, leads = self._flights.join(key + (b"s" if ask.stream else b"w"))
+            if leads:
+                work.flight = flight
+                await self._generate(
+                    delivery,
+                    exchange,
+                    ask,
+                    grant,
+                    attempt,
+                    work.deadline,
+                    flight,
+                    key if store else None,
+                )
+                return
+            if await self._follow(flight, request, delivery, exchange, ask, key):
+                return
 
     async def _generate(
         self,
@@ -195,7 +206,6 @@ class Path:
                     delivery.part(part, outcome.usage_event)
                     if delivery.full:
                         await delivery.room()
-                delivery.end()
                 _note(exchange, outcome)
             else:
                 async for part in answer:
@@ -205,37 +215,63 @@ class Path:
                     delivery.whole(part)
                     if flight is not None:
                         flight.publish(part)
+            stored = None
             if key is not None and _storable(outcome):
-                self._tiers.put(key, _stored(exchange, grant, outcome, b"".join(parts), ask.stream))
+                stored = _stored(exchange, grant, outcome, b"".join(parts), ask.stream)
+                self._tiers.put(key, stored)
             if flight is not None:
-                flight.end(outcome)
+                flight.end(outcome, stored)
+            if ask.stream:
+                delivery.end()
         except BaseException as error:
             if flight is not None:
-                flight.fail(error)
+                flight.fail(error, shared=_own_fault(error))
             raise
         finally:
             if answer is not None:
                 answer.close()
-                exchange.hedged, exchange.attempts = answer.hedged, answer.attempts
+                exchange.hedges, exchange.retries = int(answer.hedged), answer.attempts - 1
+                exchange.upstream_s = answer.first_part_s
             self._settle(exchange, ask, grant, reservation, parts if answer is not None else None)
 
-    async def _follow(self, flight: Flight, delivery: Delivery, exchange: Exchange) -> bool:
+    async def _follow(
+        self,
+        flight: Flight,
+        request: Request,
+        delivery: Delivery,
+        exchange: Exchange,
+        ask: Ask,
+        key: bytes,
+    ) -> bool:
         """Read along with an answer that somebody else is getting. False when its leader is lost and
         nothing was sent yet: then the next one leads."""
-        exchange.tier = "flight"
-        delivery.head = self.headers(exchange)
-        async for part in flight.follow():
-            if exchange.stream:
-                delivery.part(part, flight.outcome.usage_event)
-                if delivery.full:
-                    await delivery.room()
-            else:
-                delivery.whole(part)
-        if exchange.stream:
-            delivery.end()
-        exchange.cached_from = flight.outcome.response_id
-        _note(exchange, flight.outcome)
-        exchange.compute_s = 0.0  # it is the leader's
+        follower = flight.follow()
+        try:
+            await follower.begun()
+            exchange.tier, exchange.follower = "flight", True
+            stored = flight.stored
+            if stored is not None and self.replay(
+                request, exchange, key, stored, ask.stream, ask.include_usage
+            ):
+                return True
+            delivery.head = self.headers(exchange)
+            async for part in follower:
+                if ask.stream:
+                    delivery.part(part if ask.include_usage else without_usage(part), b"")
+                    if delivery.full:
+                        await delivery.room()
+                else:
+                    delivery.whole(part)
+            if ask.stream:
+                delivery.end()
+        except Vacant:
+            return False
+        finally:
+            follower.close()
+        if isinstance(flight.outcome, Outcome):
+            exchange.cached_from = flight.outcome.response_id
+            _note(exchange, flight.outcome)
+            exchange.compute_s = 0.0  # it is the leader's
         return True
 
     def _settle(
@@ -331,6 +367,7 @@ def _span(events: bytes, usage_event: bytes) -> tuple[int, int] | None:
     return None if start < 0 else (start, start + len(usage_event))
 
 
-def broken_off(error: Exception) -> BackendError:
-    """What a client is told when its answer breaks off in the middle."""
-    return error if isinstance(error, BackendError) else BackendError("the answer broke off")
+def _own_fault(error: BaseException) -> bool:
+    """Whether whoever asks the same gets the same: the request is at fault, not the moment."""
+    status = refusal_of(error).status if isinstance(error, Exception) else 0
+    return 400 <= status < 500 and status not in (401, 403, 408, 409, 429, 499)

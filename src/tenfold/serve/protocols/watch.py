@@ -219,6 +219,19 @@ def usage_of(given: Any) -> TokenUsage | None:
     )
 
 
+_USAGE = re.compile(rb'_tokens"\s*:').search
+
+
+def without_usage(part: bytes) -> bytes:
+    """The events of a chat stream without the one that only carries usage."""
+    if _USAGE(part) is None:
+        return part
+    for event, plain in _decoded(part):
+        if plain.get("usage") and plain.get("choices") == []:
+            part = part.replace(event, b"", 1)
+    return part
+
+
 def data_of(event: bytes) -> bytes:
     """What an event carries: its `data:` lines joined."""
     lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]

@@ -12,13 +12,6 @@ from tenfold.serve.router.breaker import CLOSED
 from tenfold.serve.router.member import Member, Place
 
 
-class Ending(Protocol):
-    """What is known of an answer that has ended (the backends' Outcome)."""
-
-    @property
-    def complete(self) -> bool: ...
-
-
 class Answer(Protocol):
     """What the router needs of the backends' answers."""
 
@@ -26,7 +19,7 @@ class Answer(Protocol):
     def stream(self) -> bool: ...
     @property
     def outcome(self) -> Any:
-        """An Ending, or None when nothing is known."""
+        """The backends' Outcome, of which only `complete` is read; None when nothing is known."""
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...

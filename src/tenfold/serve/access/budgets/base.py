@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 NANO = 1_000_000_000
+MOST_USD = 4e6
+"""Of one account: Redis's Lua counts in floats, exact below 2**53 billionths, and sums come near twice it."""
 PERIODS = ("total", "day", "month")
 FOREVER_S = float("inf")
 

@@ -201,8 +201,12 @@ class _Books:
     def is_open(self, reservation: Reservation) -> bool:
         return self._transaction.get(_key(reservation), db=self._open) is not None
 
-    def open(self, reservation: Reservation) -> None:
-        self._transaction.put(_key(reservation), _encode(reservation), db=self._open)
+    def open(self, reservation: Reservation) -> bool:
+        return bool(
+            self._transaction.put(
+                _key(reservation), _encode(reservation), db=self._open, overwrite=False
+            )
+        )
 
     def shut(self, reservation: Reservation) -> bool:
         return bool(self._transaction.delete(_key(reservation), db=self._open))
@@ -227,7 +231,7 @@ class _Books:
 
     def prune(self, now_ms: int) -> None:
         """Forget what nobody will ask about any more."""
-        end = _EXPIRES.pack(now_ms - _KEEP_MS)
+        end = _EXPIRES.pack(max(0, now_ms - _KEEP_MS))
         for db in (self._forfeited, self._booked):
             old = []
             for key in self._transaction.cursor(db).iternext(values=False):

@@ -64,8 +64,11 @@ class MemoryBudgets:
     def is_open(self, reservation: Reservation) -> bool:
         return reservation.id in self._open
 
-    def open(self, reservation: Reservation) -> None:
+    def open(self, reservation: Reservation) -> bool:
+        if reservation.id in self._open:
+            return False
         self._open[reservation.id] = reservation
+        return True
 
     def shut(self, reservation: Reservation) -> bool:
         return self._open.pop(reservation.id, None) is not None
