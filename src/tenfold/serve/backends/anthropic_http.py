@@ -113,6 +113,8 @@ class Rechatted:
                     self._watch.whole(said)
                 if said:
                     yield said
+                if chunks.failure is not None:
+                    raise chunks.failure
         finally:
             self._answer.close()
 

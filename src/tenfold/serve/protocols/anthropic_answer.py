@@ -66,9 +66,11 @@ def to_chat_answer(message: Mapping[str, Any], created_s: int) -> bytes:
 
 
 class ChatChunks:
-    """One stream. `feed` wants whole events, and raises BackendRefusal for an error the server sent."""
+    """One stream. `feed` wants whole events, and raises nothing: what was said before a failure is said."""
 
     def __init__(self, created_s: int) -> None:
+        self.failure: BackendError | None = None
+        """Why nothing more will come: an error of the server's own, or an event that is none."""
         self._created_s = created_s
         self._head = b""
         self._usage: dict[str, Any] = {}
@@ -78,16 +80,18 @@ class ChatChunks:
         self._pieces: list[str] = []
 
     def feed(self, part: bytes) -> bytes:
-        out = []
+        out: list[bytes] = []
         for event in events_of(part):
             data = data_of(event)
-            if data:
+            if data and self.failure is None:
                 try:
                     out.append(self._event(orjson.loads(data)))
+                except BackendError as error:
+                    self.failure = error
                 except (KeyError, TypeError, AttributeError, orjson.JSONDecodeError):
-                    raise BackendError(
+                    self.failure = BackendError(
                         "the server sent an event that is none", seen=event[:200]
-                    ) from None
+                    )
         return b"".join(out)
 
     def _event(self, event: Mapping[str, Any]) -> bytes:
