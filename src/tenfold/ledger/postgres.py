@@ -82,6 +82,9 @@ class PostgresLedger(SqlLedger):
     def _connect(self) -> Any:
         connection = self._psycopg.connect(self._url, autocommit=True, connect_timeout=10)
         connection.prepare_threshold = 2
+        # Stricter levels look at the tables before the writers' lock is theirs, and would then miss
+        # what the writer before them did; they may be a server's default.
+        connection.isolation_level = self._psycopg.IsolationLevel.READ_COMMITTED
         return connection
 
     def _migrate(self) -> None:
