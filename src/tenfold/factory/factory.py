@@ -366,14 +366,14 @@ class Factory:
 
     def create_key(self, name: str, tenant: str = "default") -> tuple[VirtualKey, str]:
         """A key for clients of the gateway, and its secret, which is kept nowhere."""
-        from tenfold.serve.gateway.keys import create_key
+        from tenfold.serve.access.issue import create_key
 
         secret = create_key(self.ledger, name, tenant=tenant, now_s=self._clock.now())
         return self.ledger.read(VirtualKey, name=name)[0], secret
 
     def revoke_key(self, name: str) -> VirtualKey:
         """Refuse a key from now on. Raises UnknownName."""
-        from tenfold.serve.gateway.keys import revoke_key
+        from tenfold.serve.access.issue import revoke_key
 
         revoke_key(self.ledger, name, now_s=self._clock.now())
         return self.ledger.read(VirtualKey, name=name)[0]

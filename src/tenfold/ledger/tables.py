@@ -18,7 +18,7 @@ from tenfold.core import facts
 from tenfold.core.asset import Manifest
 from tenfold.core.keys import canonical_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MIGRATIONS: Mapping[int, str] = {
     1: """
@@ -95,6 +95,21 @@ MIGRATIONS: Mapping[int, str] = {
         created_at_s DOUBLE PRECISION NOT NULL, revoked_at_s DOUBLE PRECISION
     );
     CREATE TABLE leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at_s DOUBLE PRECISION NOT NULL)
+    """,
+    2: """
+    ALTER TABLE requests ADD COLUMN response_id TEXT;
+    ALTER TABLE requests ADD COLUMN price_usd DOUBLE PRECISION NOT NULL DEFAULT 0;
+    CREATE INDEX requests_response ON requests (response_id) WHERE response_id IS NOT NULL;
+    ALTER TABLE virtual_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT '["inference"]';
+    ALTER TABLE virtual_keys ADD COLUMN models TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE virtual_keys ADD COLUMN expires_at_s DOUBLE PRECISION;
+    ALTER TABLE virtual_keys ADD COLUMN rpm BIGINT;
+    ALTER TABLE virtual_keys ADD COLUMN tpm BIGINT;
+    ALTER TABLE virtual_keys ADD COLUMN budget_usd DOUBLE PRECISION;
+    ALTER TABLE virtual_keys ADD COLUMN budget_period TEXT NOT NULL DEFAULT 'total';
+    ALTER TABLE virtual_keys ADD COLUMN account TEXT NOT NULL DEFAULT '';
+    ALTER TABLE virtual_keys ADD COLUMN rotated_from TEXT;
+    ALTER TABLE virtual_keys ADD COLUMN rotated_until_s DOUBLE PRECISION
     """,
 }
 

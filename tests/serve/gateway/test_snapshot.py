@@ -23,7 +23,7 @@ exchanges = st.builds(
     endpoint=st.sampled_from(["/v1/chat/completions", "/v1/embeddings", "other"]),
     at_s=st.just(0.0),
     started=st.just(0.0),
-    tier=st.sampled_from(["exact", "host", "model", "refused"]),
+    tier=st.sampled_from(["exact", "host", "model", "flight", "refused"]),
     status=st.sampled_from([200, 429, 499, 503]),
     backend=st.sampled_from(["", "a", "b"]),
     model=st.sampled_from(["small", "large"]),
@@ -33,9 +33,8 @@ exchanges = st.builds(
     ttft_s=st.none() | seconds,
     upstream_s=st.none() | seconds,
     asked=st.sampled_from([(), TIERS]),
-    follower=st.booleans(),
-    retries=st.integers(0, 3),
-    hedges=st.integers(0, 1),
+    attempts=st.integers(1, 4),
+    hedged=st.booleans(),
     refused_for=st.sampled_from(["", "rate_limit_exceeded", "insufficient_quota"]),
 )
 
@@ -93,10 +92,10 @@ def test_requests_are_counted_by_what_they_were():
     hit = Exchange("/v1/x", 0.0, 0.0, tier="host", status=200, backend="b", model="m", asked=TIERS)
     made = Exchange(
         "/v1/x", 0.0, 0.0, tier="model", status=200, backend="b", model="m", asked=TIERS,
-        latency_s=2.0, ttft_s=0.5, upstream_s=0.4999, retries=2, hedges=1, completion_tokens=7,
+        latency_s=2.0, ttft_s=0.5, upstream_s=0.4999, attempts=3, hedged=True, completion_tokens=7,
     )  # fmt: skip
     poor = Exchange("/v1/x", 0.0, 0.0, status=429, refused_for="insufficient_quota", model="<any>")
-    shared = Exchange("/v1/x", 0.0, 0.0, tier="model", status=499, backend="b", follower=True)
+    shared = Exchange("/v1/x", 0.0, 0.0, tier="flight", status=499, backend="b")
     page = rendered(counted([hit, hit, made], [poor, shared]), families.FAMILIES).decode()
     assert set(page.splitlines()) >= {
         'tenfold_requests_total{endpoint="/v1/x",tier="host",status="200"} 2',

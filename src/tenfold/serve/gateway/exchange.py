@@ -40,10 +40,11 @@ class Exchange(msgspec.Struct, eq=False):
     completion_tokens: int = 0
     error: str | None = None
     cached_from: str | None = None
-    response_id: str = ""
+    response_id: str | None = None
     """The id the answer itself carries, where that is another than ours."""
     price_usd: float = 0.0
-    """What the tenant is charged."""
+    """What the budget is charged."""
+    cached_tokens: int = 0
     ended: float = 0.0
     """On the monotonic clock; 0 while under way."""
     latency_s: float = 0.0
@@ -54,10 +55,10 @@ class Exchange(msgspec.Struct, eq=False):
     """From sending the request to a backend until its first byte; the rest of the way is ours."""
     asked: tuple[str, ...] = ()
     """Names of the tiers in the order they are asked; up to the one in `tier`, else all of them."""
-    follower: bool = False
-    """Shared the generation of an identical request under way."""
-    retries: int = 0
-    hedges: int = 0
+    attempts: int = 1
+    """Backends that were tried, one after the other."""
+    hedged: bool = False
+    """A second one was asked while the first was slow."""
     refused_for: str = ""
     """The code of our own refusal (`rate_limit_exceeded`, `insufficient_quota`, ...)."""
     carried_joules: float = 0.0
@@ -67,14 +68,13 @@ class Exchange(msgspec.Struct, eq=False):
 
 Columns = Mapping[str, Sequence[Any]]
 
-_METERED = frozenset({"joules", "usd", "gco2e", "energy_method", "source"})
 _IN_MS = {"latency_ms": "latency_s", "ttft_ms": "ttft_s"}
 RECORDED = tuple(
     field.name
     for field in dataclasses.fields(RequestEvent)
-    if field.name not in _METERED and field.name not in _IN_MS and field.name != "seq"
+    if field.name in Exchange.__struct_fields__
 )
-"""Fields of an event that are the exchange's own, under the same name."""
+"""Fields of an event that are the exchange's own, under the same name. Others have their defaults."""
 
 
 def columns_of_rows(rows: Sequence[tuple[Any, ...]]) -> Columns:

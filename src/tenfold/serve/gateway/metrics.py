@@ -16,6 +16,8 @@ from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.gateway.snapshot import Tally
 
 CLIENT_GONE = 499
+FOLLOWED = "flight"
+"""The tier of a request that shared the generation of an identical one."""
 _MAX_NAMES = 1_000
 """Models, and reasons of refusals, told apart; what comes beyond is counted as `other`."""
 _AT = {name: index for index, name in enumerate(Exchange.__struct_fields__)}
@@ -23,13 +25,13 @@ _kind_of = itemgetter(
     *(
         _AT[name]
         for name in (
-            "endpoint", "tier", "status", "backend", "model", "refused_for", "follower", "asked",
+            "endpoint", "tier", "status", "backend", "model", "refused_for", "asked",
         )
     )
 )  # fmt: skip
 _LATENCY, _TTFT, _UPSTREAM = _AT["latency_s"], _AT["ttft_s"], _AT["upstream_s"]
 _PROMPT, _COMPLETION = _AT["prompt_tokens"], _AT["completion_tokens"]
-_RETRIES, _HEDGES = _AT["retries"], _AT["hedges"]
+_ATTEMPTS, _HEDGED = _AT["attempts"], _AT["hedged"]
 
 Row = tuple[Any, ...]
 
@@ -51,7 +53,7 @@ class Metrics:
             self._count(kind, alike)
 
     def _count(self, kind: Row, rows: Sequence[Row]) -> None:
-        endpoint, tier, status, backend, model, refused_for, follower, asked = kind
+        endpoint, tier, status, backend, model, refused_for, asked = kind
         add, observe = self.tally.add, self.tally.observe
         add(families.REQUESTS, len(rows), endpoint, tier, status)
         observe(families.LATENCY, [row[_LATENCY] for row in rows], tier)
@@ -74,16 +76,18 @@ class Metrics:
             self._attempts(backend, rows)
         if refused_for:
             add(families.REFUSED, len(rows), _bounded(self._reasons, refused_for))
-        if follower:
+        if tier == FOLLOWED:
             add(families.FOLLOWERS, len(rows))
         if status == CLIENT_GONE:
             add(families.GONE, len(rows))
 
     def _attempts(self, backend: str, rows: Sequence[Row]) -> None:
-        for family, at in ((families.RETRIES, _RETRIES), (families.HEDGES, _HEDGES)):
-            further = sum([row[at] for row in rows])
-            if further:
-                self.tally.add(family, further, backend)
+        retries = sum([row[_ATTEMPTS] - 1 for row in rows])
+        hedges = sum([row[_HEDGED] for row in rows])
+        if retries > 0:
+            self.tally.add(families.RETRIES, retries, backend)
+        if hedges:
+            self.tally.add(families.HEDGES, hedges, backend)
         added = [
             max(0.0, (row[_LATENCY] if row[_TTFT] is None else row[_TTFT]) - row[_UPSTREAM])
             for row in rows

@@ -1,0 +1,216 @@
+"""Members that behave as a test tells them to, in memory and behind real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from tenfold.serve.backends.base import BackendRefusal, ModelCard
+from tenfold.serve.backends.http_pool import Pool, PoolConfig
+from tenfold.serve.router.config import RouterConfig
+from tenfold.serve.router.fleet import Fleet
+from tenfold.serve.router.router import Router
+
+
+@dataclass
+class Outcome:
+    complete: bool = False
+
+
+class Spoken:
+    """An answer of given parts; a part that is an exception is raised, one that is an event is awaited."""
+
+    stream = True
+
+    def __init__(self, *parts) -> None:
+        self.parts = list(parts)
+        self.outcome = Outcome()
+        self.closed = False
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self) -> bytes:
+        while self.parts:
+            part = self.parts.pop(0)
+            if isinstance(part, asyncio.Event):
+                await part.wait()
+            elif isinstance(part, Exception):
+                raise part
+            else:
+                return part
+        self.outcome.complete = True
+        raise StopAsyncIteration
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Scripted:
+    """A backend that opens what `behave` returns or raises; `behave` may be a coroutine function."""
+
+    def __init__(self, name: str, behave: Callable | None = None, models=("m",)) -> None:
+        self.name = name
+        self.behave = behave or (lambda: Spoken(name.encode()))
+        self.models = models
+        self.opened = 0
+        self.state = "new"
+
+    async def start(self) -> None:
+        self.state = "started"
+
+    async def stop(self) -> None:
+        self.state = "stopped"
+
+    def cards(self) -> Sequence[ModelCard]:
+        return [ModelCard(name=model) for model in self.models]
+
+    def pids(self) -> Sequence[int]:
+        return ()
+
+    async def open(self, model: str):
+        assert self.state == "started"
+        self.opened += 1
+        made = self.behave()
+        return await made if isinstance(made, Awaitable) else made
+
+
+async def attempt(member, card):
+    return await member.backend.open(card.name)
+
+
+class Clock:
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def routing(*backends, now=None, draw=None, **settings) -> AsyncIterator[Router]:
+    """A router over backends that have started; afterwards everything must have been given back."""
+    fleet = Fleet(backends, RouterConfig(**settings))
+    more = {} if now is None else {"now": now}
+    router = Router(fleet, draw=draw or (lambda: 0.5), **more)
+    fleet.start()
+    await fleet.settled()
+    members = list(fleet.members)
+    try:
+        yield router
+        assert router.waiting.num_waiting == 0
+        for member in {*members, *fleet.members, *fleet.leaving}:
+            assert member.outstanding == 0
+            assert member.outstanding_tokens == 0
+            assert member.breaker.num_probes == 0
+    finally:
+        await fleet.stop()
+
+
+async def said(routed) -> bytes:
+    return b"".join([part async for part in routed])
+
+
+@dataclass
+class Served:
+    """A real HTTP/1.1 server on a real port. `script` maps nothing to what it does with a request."""
+
+    name: str
+    behave: Callable[[asyncio.StreamWriter], Awaitable[None]]
+    num_requests: int = 0
+    num_gone: int = 0
+    port: int = 0
+    server: asyncio.Server | None = None
+    writers: set = field(default_factory=set)
+
+    async def listen(self) -> None:
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    async def die(self) -> None:
+        """As a killed process: the port refuses, open connections are reset."""
+        self.server.close()
+        for writer in list(self.writers):
+            writer.transport.abort()
+
+    async def _serve(self, reader, writer) -> None:
+        self.writers.add(writer)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                await reader.readexactly(length)
+                self.num_requests += 1
+                await self.behave(writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.num_gone += 1
+        finally:
+            self.writers.discard(writer)
+            writer.close()
+
+
+class Remote:
+    """A backend over the gateway's own connections to a `Served`."""
+
+    def __init__(self, served: Served, name: str = "") -> None:
+        self.name = name or served.name
+        self.served = served
+        self.state = "new"
+
+    async def start(self) -> None:
+        self.state = "started"
+        where = f"http://127.0.0.1:{self.served.port}"
+        self.pool = Pool(where, PoolConfig(connect_timeout_s=5))
+
+    async def stop(self) -> None:
+        self.state = "stopped"
+        self.pool.close()
+
+    def cards(self) -> Sequence[ModelCard]:
+        return [ModelCard(name="m")]
+
+    def pids(self) -> Sequence[int]:
+        return ()
+
+    async def open(self, model: str):
+        response = await self.pool.request(b"POST", b"/v1/x", [], b"{}")
+        if response.status != 200:
+            body = await response.read(10_000)
+            wait = response.headers.get(b"retry-after")
+            raise BackendRefusal(
+                body.decode(),
+                status=response.status,
+                retry_after_s=None if wait is None else float(wait),
+                where=self.name,
+            )
+        return _Body(response)
+
+
+class _Body:
+    stream = False
+    outcome = None
+
+    def __init__(self, response) -> None:
+        self._response = response
+        self.close = response.close
+
+    def __aiter__(self):
+        return self._response.__aiter__()
+
+
+def reply(status: int, body: bytes, *headers: bytes) -> Callable:
+    wire = b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n%b\r\n%b" % (
+        status,
+        len(body),
+        b"".join(header + b"\r\n" for header in headers),
+        body,
+    )
+
+    async def behave(writer) -> None:
+        writer.write(wire)
+        await writer.drain()
+
+    return behave
+
