@@ -129,7 +129,9 @@ def test_four_processes_one_of_them_killed(shared_url: str, tmp_path: Path) -> N
     for number in range(4):
         said = [line.strip() for line in outputs[number] if line.endswith("\n")]
         found = [entry.subject for entry in entries if entry.actor == f"p{number}"]
-        assert found[: len(said)] == said  # acknowledged, in order; the killed one may have one more
+        assert (
+            found[: len(said)] == said
+        )  # acknowledged, in order; the killed one may have one more
         assert len(found) - len(said) in ((0, 1) if number == 0 else (0,))
 
 

@@ -51,9 +51,7 @@ class PostgresLedger(SqlLedger):
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITER_LOCK,))
             yield _Cursor(cursor)
 
-    def insert_columns(
-        self, cursor: _Cursor, kind: type, columns: Sequence[Sequence[Any]]
-    ) -> None:
+    def insert_columns(self, cursor: _Cursor, kind: type, columns: Sequence[Sequence[Any]]) -> None:
         """One statement with one array per column: the server takes it in at C speed, and the driver
         is handed text that needs no conversion per value."""
         cursor.execute(_unnest_sql(kind), [array_literal(column) for column in columns])

@@ -136,9 +136,7 @@ class SqlLedger(ABC):
                     self.insert_columns(cursor, kind, columns)
 
     @abstractmethod
-    def insert_columns(
-        self, cursor: Any, kind: type, columns: Sequence[Sequence[Any]]
-    ) -> None:
+    def insert_columns(self, cursor: Any, kind: type, columns: Sequence[Sequence[Any]]) -> None:
         """Insert many rows of one kind, given as all its columns in the codec's order."""
 
     def read(

@@ -247,7 +247,7 @@ def test_both_disks_full_is_counted(serving, echo, tmp_path):
                 ids.append(ask(served, "x"))
                 time.sleep(0.02)  # half a flush: the spool is full before the queue is
             assert sum(os.path.getsize(file) for file in (tmp_path / "spool").iterdir()) <= 3100
-            assert 0 < recorder.spool_bytes
+            assert recorder.spool_bytes > 0
         until(lambda: (recorder.settle(5), recorder.num_waiting == 0)[1])
     assert len(ledger.read(RequestEvent)) + recorder.num_dropped == len(ids)
     ledger.close()

@@ -32,7 +32,9 @@ class Spool:
         Raises ConfigError where files cannot be locked.
         """
         if os.name == "nt":
-            raise ConfigError("a spool needs file locks, which this system has not", hint="spool: null")
+            raise ConfigError(
+                "a spool needs file locks, which this system has not", hint="spool: null"
+            )
         self._folder = folder
         self._max_bytes = max_bytes
         self._segments: deque[Segment] = deque()
