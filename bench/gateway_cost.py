@@ -80,7 +80,12 @@ def compare(
         for _ in range(rounds):
             ours_us.append(kind(stage, ours, seconds, stage.questions(_ROOM)).cpu_us)
             theirs_us.append(
-                kind(stage, theirs, seconds * (2 if slow else 1), stage.questions(_ROOM)).cpu_us
+                kind(
+                    stage,
+                    theirs,
+                    seconds * (2 if slow and not quick else 1),
+                    stage.questions(_ROOM),
+                ).cpu_us
             )
     how = (
         f"{rounds} alternating rounds of {seconds} s, {CONNECTIONS} connections of wrk, one core each, CPU "

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
+
 from gateway_process import Server
 from gateway_stage import Stage
 from harness import Figure, Figures, Unavailable
@@ -77,30 +78,29 @@ async def ask_at_once(server: Server, question: int, stream: bool) -> int:
 
 
 def cold_identical(stage: Stage, quick: bool) -> Figures:
-    yield from _measured(stage, quick, "", workers=1, stream=False)
-    yield from _measured(stage, quick, ".stream", workers=1, stream=True)
+    # On every core: several workers on one would never truly ask at the same time.
+    with stage.another(core=None) as ours, stage.alone():
+        yield "cold_identical_generations", _measured(stage, quick, ours, "whole", 1)
+        yield "cold_identical_generations.stream", _measured(stage, quick, ours, "streamed", 1)
+    two = "cold_identical_generations.2_workers"
     try:
-        yield from _measured(stage, quick, ".2_workers", workers=2, stream=False)
+        with stage.another(core=None, workers=2) as ours, stage.alone():
+            yield two, _measured(stage, quick, ours, "whole", 2)
     except Unavailable as reason:
-        yield (
-            "cold_identical_generations.2_workers",
-            Figure(value=None, unit="generations", method=f"not measured: {reason}"),
-        )
+        yield two, Figure(value=None, unit="generations", method=f"not measured: {reason}")
 
 
-def _measured(stage: Stage, quick: bool, name: str, *, workers: int, stream: bool) -> Figures:
+def _measured(stage: Stage, quick: bool, ours: Server, form: str, workers: int) -> Figure:
     rounds = 1 if quick else 5
     found, good = [], []
-    # On every core: several workers on one would never truly ask at the same time.
-    with stage.another(workers=workers, core=None) as ours, stage.alone():
-        for _ in range(rounds):
-            before = stage.generations()
-            good.append(uvloop.run(ask_at_once(ours, stage.questions(1), stream)))
-            ours.rest()
-            found.append(stage.generations() - before)
-    yield f"cold_identical_generations{name}", Figure(
+    for _ in range(rounds):
+        before = stage.generations()
+        good.append(uvloop.run(ask_at_once(ours, stage.questions(1), form == "streamed")))
+        ours.rest()
+        found.append(stage.generations() - before)
+    return Figure(
         value=max(found), unit="generations", n=rounds, low=min(found), high=max(found),
-        method=f"generations that {CROWD} identical {'streamed' if stream else 'whole'} requests caused, all sent "
-        f"before the first answer ({THINKING_MS} ms) could come, {workers} worker(s); the most of {rounds} rounds; "
-        f"answered well: at least {min(good)} of {CROWD}. Ours: {ours.on}",
+        method=f"generations that {CROWD} identical {form} requests caused, all sent before the first answer "
+        f"({THINKING_MS} ms) could come, {workers} worker(s); the most of {rounds} rounds; answered well: at "
+        f"least {min(good)} of {CROWD}. Ours: {ours.on}",
     )  # fmt: skip

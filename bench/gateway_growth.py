@@ -14,7 +14,7 @@ from harness import Figure, Figures, number, spread
 KEYS = (1, 10, 100, 1000, 10_000, 100_000)
 ENTRIES = (1000, 10_000, 100_000, 1_000_000)
 BODY_BYTES = (1000, 10_000, 100_000, 1_000_000)
-QUICK_KEYS, QUICK_ENTRIES, QUICK_BODY_BYTES = (1, 1000), (1000, 3000), (1000, 100_000)
+QUICK_KEYS, QUICK_ENTRIES, QUICK_BODY_BYTES = (1000,), (1000,), (100_000,)
 _HITS = 64
 _ROOM = 10_000_000
 
@@ -72,7 +72,8 @@ def _entries(stage: Stage, quick: bool) -> Figures:
 
 
 def _bodies(stage: Stage, quick: bool) -> Figures:
-    with stage.another() as ours, stage.alone():
+    ours = stage.ours()
+    with stage.alone(ours):
         for size in QUICK_BODY_BYTES if quick else BODY_BYTES:
             first = stage.questions(_HITS)
             fill(ours, first, _HITS, size)

@@ -40,7 +40,7 @@ def worker_rss(stage: Stage, quick: bool) -> Figures:
 
 
 def soak(stage: Stage, quick: bool) -> Figures:
-    seconds = 5 if quick else 600
+    seconds = 2 if quick else 600
     with stage.another(cache_entries=SOAK_ENTRIES) as ours, stage.alone():
         first = stage.questions(2 * SOAK_ENTRIES)
         with watched(ours) as seen:

@@ -51,6 +51,8 @@ class Server:
     keys: Sequence[str]
     """Keys that it takes; the first is used where one is enough."""
     process: subprocess.Popen[bytes]
+    patience_s: float = 10.0
+    """How long it may take to end when it is told to; a peer has nothing to bring home."""
     settle_s: float = 0.0
     """How long after an answer it may still be working for it (events written in batches)."""
     on: str = ""
@@ -117,13 +119,13 @@ class Server:
                 os.kill(pid, number)
 
     def stop(self) -> None:
-        """End the tree; what has not ended after ten seconds is killed."""
+        """End the tree; what has not ended after its time is killed."""
         if self.alive():
             self.signal(signal.SIGCONT)
             tree = self.pids()
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(self.patience_s)
             except subprocess.TimeoutExpired:
                 for pid in tree:
                     with contextlib.suppress(ProcessLookupError):

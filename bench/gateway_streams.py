@@ -88,7 +88,7 @@ def run(stage: Stage, server: Server, streams: int, frames: int) -> Round:
 
 
 def frames_lost(stage: Stage, quick: bool) -> Figures:
-    rounds, seconds = (1, 2) if quick else (3, 15)
+    rounds, seconds = (1, 1) if quick else (3, 15)
     direct: list[Round] = []
     through: list[Round] = []
     ours = stage.ours()

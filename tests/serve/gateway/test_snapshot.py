@@ -33,8 +33,9 @@ exchanges = st.builds(
     ttft_s=st.none() | seconds,
     upstream_s=st.none() | seconds,
     asked=st.sampled_from([(), TIERS]),
-    attempts=st.integers(1, 4),
-    hedged=st.booleans(),
+    follower=st.booleans(),
+    retries=st.integers(0, 3),
+    hedges=st.integers(0, 1),
     refused_for=st.sampled_from(["", "rate_limit_exceeded", "insufficient_quota"]),
 )
 
@@ -92,10 +93,10 @@ def test_requests_are_counted_by_what_they_were():
     hit = Exchange("/v1/x", 0.0, 0.0, tier="host", status=200, backend="b", model="m", asked=TIERS)
     made = Exchange(
         "/v1/x", 0.0, 0.0, tier="model", status=200, backend="b", model="m", asked=TIERS,
-        latency_s=2.0, ttft_s=0.5, upstream_s=0.4999, attempts=3, hedged=True, completion_tokens=7,
+        latency_s=2.0, ttft_s=0.5, upstream_s=0.4999, retries=2, hedges=1, completion_tokens=7,
     )  # fmt: skip
     poor = Exchange("/v1/x", 0.0, 0.0, status=429, refused_for="insufficient_quota", model="<any>")
-    shared = Exchange("/v1/x", 0.0, 0.0, tier="flight", status=499, backend="b")
+    shared = Exchange("/v1/x", 0.0, 0.0, tier="flight", status=499, backend="b", follower=True)
     page = rendered(counted([hit, hit, made], [poor, shared]), families.FAMILIES).decode()
     assert set(page.splitlines()) >= {
         'tenfold_requests_total{endpoint="/v1/x",tier="host",status="200"} 2',

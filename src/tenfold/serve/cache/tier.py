@@ -116,14 +116,12 @@ class Tiers:
         self.chain = tuple(tiers)
         self.lookups = tuple(lookups)
         self.remote = remote
-        self.num_hits = 0
-        self.num_misses = 0
-        self.names = (
-            *(tier.name for tier in self.chain),
-            *(lookup.name for lookup in self.lookups),
-            *((remote.name,) if remote is not None else ()),
+        self.names = tuple(
+            tier.name for tier in (*tiers, *lookups, *(() if remote is None else (remote,)))
         )
         """In the order they are asked."""
+        self.num_hits = 0
+        self.num_misses = 0
         self._gets = [(tier.name, tier.get) for tier in self.chain]
         self._board = board
         self._clock = clock

@@ -37,6 +37,8 @@ from tenfold.serve.protocols.ask import Dialect
 from tenfold.serve.protocols.chat import Chat
 from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
+from tenfold.serve.protocols.messages import Messages
+from tenfold.serve.protocols.responses import Responses
 from tenfold.serve.refusal import CLOSE, Refusal, loggable, refusal_of, retry_after
 from tenfold.serve.router.fleet import Fleet
 from tenfold.serve.router.router import Router
@@ -130,7 +132,13 @@ class Gateway:
         self._now = now
         self._ids = Ids()
         self._loop: asyncio.AbstractEventLoop | None = None
-        dialects: tuple[Dialect, ...] = (Chat(), Completion(), Embedding())
+        dialects: tuple[Dialect, ...] = (
+            Chat(),
+            Completion(),
+            Embedding(),
+            Responses(),
+            Messages(),
+        )
         self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
         self._pages = Pages(self, sorted(self._posts))
 
@@ -321,8 +329,6 @@ class Gateway:
         if refusal.status == 500:
             log.error("request %s failed", exchange.id, exc_info=error)
         exchange.status, exchange.error = refusal.status, refusal.message[:500]
-        if isinstance(error, Refusal):
-            exchange.refused_for = refusal.code or "request"
         delivery = work.delivery if work is not None else None
         if delivery is not None and delivery.gone:
             return
@@ -331,6 +337,8 @@ class Gateway:
                 delivery.broken(dialect.broken(refusal, exchange.id))
             return  # a whole answer is out: what failed came after it
         exchange.tier = "refused"
+        if isinstance(error, Refusal):
+            exchange.refused_for = refusal.code or "request"
         request.reply(
             refusal.status,
             refusal_head(refusal, exchange.id),

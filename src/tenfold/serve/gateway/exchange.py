@@ -38,13 +38,14 @@ class Exchange(msgspec.Struct, eq=False):
     stream: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the prompt's: those the backend had in its own cache."""
     error: str | None = None
     cached_from: str | None = None
     response_id: str | None = None
     """The id the answer itself carries, where that is another than ours."""
     price_usd: float = 0.0
     """What the budget is charged."""
-    cached_tokens: int = 0
     ended: float = 0.0
     """On the monotonic clock; 0 while under way."""
     latency_s: float = 0.0
@@ -55,10 +56,12 @@ class Exchange(msgspec.Struct, eq=False):
     """From sending the request to a backend until its first byte; the rest of the way is ours."""
     asked: tuple[str, ...] = ()
     """Names of the tiers in the order they are asked; up to the one in `tier`, else all of them."""
-    attempts: int = 1
-    """Backends that were tried, one after the other."""
-    hedged: bool = False
-    """A second one was asked while the first was slow."""
+    follower: bool = False
+    """Shared the generation of an identical request under way."""
+    retries: int = 0
+    """Attempts after the first, one after the other."""
+    hedges: int = 0
+    """Attempts sent while an earlier one was slow."""
     refused_for: str = ""
     """The code of our own refusal (`rate_limit_exceeded`, `insufficient_quota`, ...)."""
     carried_joules: float = 0.0

@@ -16,8 +16,6 @@ from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.gateway.snapshot import Tally
 
 CLIENT_GONE = 499
-FOLLOWED = "flight"
-"""The tier of a request that shared the generation of an identical one."""
 _MAX_NAMES = 1_000
 """Models, and reasons of refusals, told apart; what comes beyond is counted as `other`."""
 _AT = {name: index for index, name in enumerate(Exchange.__struct_fields__)}
@@ -25,13 +23,13 @@ _kind_of = itemgetter(
     *(
         _AT[name]
         for name in (
-            "endpoint", "tier", "status", "backend", "model", "refused_for", "asked",
+            "endpoint", "tier", "status", "backend", "model", "refused_for", "follower", "asked",
         )
     )
 )  # fmt: skip
 _LATENCY, _TTFT, _UPSTREAM = _AT["latency_s"], _AT["ttft_s"], _AT["upstream_s"]
 _PROMPT, _COMPLETION = _AT["prompt_tokens"], _AT["completion_tokens"]
-_ATTEMPTS, _HEDGED = _AT["attempts"], _AT["hedged"]
+_RETRIES, _HEDGES = _AT["retries"], _AT["hedges"]
 
 Row = tuple[Any, ...]
 
@@ -53,7 +51,7 @@ class Metrics:
             self._count(kind, alike)
 
     def _count(self, kind: Row, rows: Sequence[Row]) -> None:
-        endpoint, tier, status, backend, model, refused_for, asked = kind
+        endpoint, tier, status, backend, model, refused_for, follower, asked = kind
         add, observe = self.tally.add, self.tally.observe
         add(families.REQUESTS, len(rows), endpoint, tier, status)
         observe(families.LATENCY, [row[_LATENCY] for row in rows], tier)
@@ -76,18 +74,16 @@ class Metrics:
             self._attempts(backend, rows)
         if refused_for:
             add(families.REFUSED, len(rows), _bounded(self._reasons, refused_for))
-        if tier == FOLLOWED:
+        if follower:
             add(families.FOLLOWERS, len(rows))
         if status == CLIENT_GONE:
             add(families.GONE, len(rows))
 
     def _attempts(self, backend: str, rows: Sequence[Row]) -> None:
-        retries = sum([row[_ATTEMPTS] - 1 for row in rows])
-        hedges = sum([row[_HEDGED] for row in rows])
-        if retries > 0:
-            self.tally.add(families.RETRIES, retries, backend)
-        if hedges:
-            self.tally.add(families.HEDGES, hedges, backend)
+        for family, at in ((families.RETRIES, _RETRIES), (families.HEDGES, _HEDGES)):
+            further = sum([row[at] for row in rows])
+            if further > 0:
+                self.tally.add(family, further, backend)
         added = [
             max(0.0, (row[_LATENCY] if row[_TTFT] is None else row[_TTFT]) - row[_UPSTREAM])
             for row in rows

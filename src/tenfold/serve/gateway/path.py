@@ -230,7 +230,8 @@ class Path:
         finally:
             if answer is not None:
                 answer.close()
-                exchange.hedged, exchange.attempts = answer.hedged, answer.attempts
+                exchange.hedges, exchange.retries = int(answer.hedged), answer.attempts - 1
+                exchange.upstream_s = answer.first_part_s
             self._settle(exchange, ask, grant, reservation, parts if answer is not None else None)
 
     async def _follow(
@@ -247,7 +248,7 @@ class Path:
         follower = flight.follow()
         try:
             await follower.begun()
-            exchange.tier = "flight"
+            exchange.tier, exchange.follower = "flight", True
             stored = flight.stored
             if stored is not None and self.replay(
                 request, exchange, key, stored, ask.stream, ask.include_usage
