@@ -109,6 +109,11 @@ class Request:
     def finished(self) -> bool:
         return self._state == _DONE
 
+    @property
+    def blocked(self) -> bool:
+        """The client takes its answer more slowly than it is written."""
+        return self._connection.blocked
+
     def header(self, name: bytes) -> bytes | None:
         """The first header of this lower-case name."""
         for found, value in self.headers:

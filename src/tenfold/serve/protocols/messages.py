@@ -12,7 +12,7 @@ import msgspec
 
 from tenfold.serve.protocols.ask import Ask, Count, Mass, Temperature, decode
 from tenfold.serve.protocols.messages_answer import from_chat
-from tenfold.serve.protocols.messages_error import error_body
+from tenfold.serve.protocols.messages_error import error_body, error_event
 from tenfold.serve.protocols.messages_request import to_chat
 from tenfold.serve.protocols.messages_stream import MessagesStream
 from tenfold.serve.refusal import Refusal
@@ -63,6 +63,9 @@ class Messages:
 
     def refused(self, refusal: Refusal, id: str) -> bytes:
         return error_body(refusal, id)
+
+    def broken(self, refusal: Refusal, id: str) -> bytes:
+        return error_event(refusal, id)
 
     to_chat = staticmethod(to_chat)
     from_chat = staticmethod(from_chat)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
+import orjson
 
-from tenfold.serve.protocols.ask import Ask, Count, Mass, Temperature, decode
+from tenfold.serve.protocols.ask import Ask, Count, Mass, OpenAIErrors, Temperature, decode
 from tenfold.serve.protocols.responses_answer import from_chat
 from tenfold.serve.protocols.responses_request import to_chat
 from tenfold.serve.protocols.responses_stream import ResponsesStream
@@ -36,7 +37,7 @@ class ResponsesRequest(msgspec.Struct, kw_only=True):
     stream: bool | None = None
 
 
-class Responses:
+class Responses(OpenAIErrors):
     """The protocol of `client.responses`."""
 
     endpoint = "/v1/responses"
@@ -57,8 +58,10 @@ class Responses:
             varies=request.temperature != 0,
         )
 
-    def refused(self, refusal: Refusal, id: str) -> bytes:
-        return refusal.body()
+    def broken(self, refusal: Refusal, id: str) -> bytes:
+        """The event that OpenAI's own servers end a broken stream with."""
+        told = {**refusal.error(), "type": "error", "sequence_number": 0}
+        return b"event: error\ndata: %b\n\n" % orjson.dumps(told)
 
     to_chat = staticmethod(to_chat)
     from_chat = staticmethod(from_chat)
