@@ -160,6 +160,18 @@ async def test_other_settings_reach_the_policy_and_what_it_learnt_stays_when_it_
         assert heard == {b"b"}
 
 
+async def test_other_settings_reach_the_breakers_of_kept_members():
+    def down():
+        raise Unreachable("refused")
+
+    a, b = Scripted("a", down), Scripted("b")
+    async with routing(a, b, failures_to_open=100) as router:
+        router.fleet.reconfigure([a, b], RouterConfig(failures_to_open=2))
+        for _ in range(8):
+            await said(await router.open(RouteAsk("m"), attempt))
+        assert a.opened == 2
+
+
 async def test_probes_eject_and_let_back():
     class Probed(Scripted):
         well = True
