@@ -79,7 +79,7 @@ def test_requests_and_idle_sum_to_the_meter(steps):
     dial = Dial()
     book = book_of(dial)
     going: list[Exchange] = []
-    shares, windows = [], []
+    shares, usd_shares, windows = [], [], []
     for index, (num_ending, num_going, active, idle, cpu_s) in enumerate(steps):
         dial.spend(active + idle, idle, cpu_s)
         ending = going[:num_ending]
@@ -90,18 +90,19 @@ def test_requests_and_idle_sum_to_the_meter(steps):
         going += [exchange(ended=0.0) for _ in range(num_going)]
         last = index == len(steps) - 1
         some, written = book.close_window(ending, going, last=last)
-        assert [share.exchange for share in some] == ending
-        shares += some
+        assert len(some.joules) == len(some.usd) == len(some.gco2e) == len(ending)
+        shares += some.joules
+        usd_shares += some.usd
         windows += written
     spent = dial.now.joules
-    assert all(share.joules >= 0 for share in shares)
-    by_requests = math.fsum(share.joules for share in shares)
+    assert all(share >= 0 for share in shares)
+    by_requests = math.fsum(shares)
     idle = math.fsum(window.idle_joules for window in windows)
     assert math.isclose(by_requests + idle, spent, rel_tol=1e-9, abs_tol=1e-9)
     assert math.isclose(
         math.fsum(window.joules for window in windows), spent, rel_tol=1e-9, abs_tol=1e-9
     )
-    usd = math.fsum(share.usd for share in shares)
+    usd = math.fsum(usd_shares)
     idle_usd = math.fsum(window.idle_usd for window in windows)
     assert math.isclose(
         usd + idle_usd, math.fsum(window.usd for window in windows), rel_tol=1e-9, abs_tol=1e-12
@@ -122,7 +123,7 @@ def test_engine_time_weighs_by_what_each_answer_took():
         exchange("exact"),
     )
     shares, _ = book.close_window([small, large, cached], [])
-    joules = [share.joules for share in shares]
+    joules = shares.joules
     assert joules[1] == pytest.approx(3 * joules[0], rel=0.01)
     assert joules[2] < joules[0] / 100
 
@@ -134,13 +135,25 @@ def test_a_long_stream_carries_what_it_used_until_it_ends():
     for _ in range(3):
         dial.spend(10.0, 0.0, 500.0)
         shares, windows = book.close_window([], [stream])
-        assert shares == []
+        assert shares.joules == []
         assert all(window.joules == 0 for window in windows)
     dial.spend(10.0, 0.0, 500.0)
     stream.compute_s = 4.0
-    ((share,), (window,)) = book.close_window([stream], [])
-    assert share.joules == pytest.approx(40.0)
+    shares, (window,) = book.close_window([stream], [])
+    assert shares.joules == [pytest.approx(40.0)]
     assert window.joules == pytest.approx(40.0)
+
+
+def test_when_nothing_can_be_told_apart_everybody_takes_the_same():
+    dial = Dial()
+    book = book_of(dial)
+    stream = exchange(ended=0.0)
+    dial.spend(10.0, 0.0, 500.0)
+    book.close_window([], [stream])
+    dial.spend(10.0, 0.0, 0.0)
+    book._own_cpu_s = math.inf  # this process took no time at all
+    shares, _ = book.close_window([exchange("exact"), exchange("exact"), stream], [])
+    assert shares.joules == pytest.approx([10 / 3, 10 / 3, 10 + 10 / 3])
 
 
 def test_quiet_time_is_one_window():
@@ -148,7 +161,7 @@ def test_quiet_time_is_one_window():
     book = book_of(dial)
     for _ in range(5):
         dial.spend(2.0, 1.5, 0.1)
-        assert book.close_window([], []) == ([], [])
+        assert book.close_window([], [])[1] == []
     dial.spend(3.0, 1.0, 0.1)
     (_, windows) = book.close_window([exchange()], [])
     assert [window.requests for window in windows] == [0, 1]

@@ -7,7 +7,7 @@ import pytest
 
 from tenfold.errors import BackendError
 from tenfold.serve.backends.base import BackendRefusal, PromptTooLong, Unreachable
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 from tenfold.serve.router.ask import RouteAsk
 from tenfold.serve.router.breaker import CLOSED, OPEN
 

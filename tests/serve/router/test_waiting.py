@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 from tenfold.serve.router.ask import RouteAsk
 
 from .scripted import Clock, Scripted, Spoken, attempt, routing, said

@@ -13,7 +13,7 @@ from typing import Any
 
 from tenfold.errors import ConfigError, TenfoldError
 from tenfold.serve.backends.base import Backend, BackendRefusal, ModelCard, Unreachable
-from tenfold.serve.gateway.refusal import Refusal, retry_after, unknown_model
+from tenfold.serve.refusal import Refusal, retry_after, unknown_model
 from tenfold.serve.router.breaker import CLOSED
 from tenfold.serve.router.config import RouterConfig
 from tenfold.serve.router.health import Probing, watch

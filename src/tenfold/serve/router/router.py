@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from tenfold.errors import BackendError
 from tenfold.serve.backends.base import ModelCard
-from tenfold.serve.gateway.refusal import Refusal, retry_after
+from tenfold.serve.refusal import Refusal, retry_after
 from tenfold.serve.router.ask import RouteAsk
 from tenfold.serve.router.breaker import CLOSED
 from tenfold.serve.router.config import RouterConfig

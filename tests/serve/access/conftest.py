@@ -1,0 +1,98 @@
+"""The three stores of budgets, and a Redis of our own on a Unix socket."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tenfold.ledger import open_ledger
+from tenfold.serve.access.budgets.base import BudgetStore
+from tenfold.serve.access.budgets.embedded import EmbeddedBudgets
+from tenfold.serve.access.budgets.memory import MemoryBudgets
+
+
+class RedisServer:
+    """Can be stopped and started again on what it had written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = f"unix://{folder}/redis.sock"
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", str(self.folder / "redis.sock"),
+             "--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always"],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        import redis
+
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with redis.Redis.from_url(self.url) as client:
+                    client.ping()
+                return
+            except redis.RedisError:
+                assert time.monotonic() < deadline, "redis-server does not come up"
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def redis_program(require) -> None:
+    require(shutil.which("redis-server"), "redis-server")
+    pytest.importorskip("redis")
+
+
+@pytest.fixture(scope="session")
+def shared_redis(redis_program) -> Iterator[RedisServer]:
+    yield from _redis()
+
+
+@pytest.fixture
+def redis_server(redis_program) -> Iterator[RedisServer]:
+    """One that the test may kill."""
+    yield from _redis()
+
+
+def _redis() -> Iterator[RedisServer]:
+    folder = Path(tempfile.mkdtemp(prefix="redis-", dir="/tmp"))  # a socket's path must be short
+    server = RedisServer(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["memory", "embedded", "redis"])
+def new_store(request, tmp_path) -> Callable[[], BudgetStore]:
+    """Makes empty stores of one kind."""
+    if request.param == "memory":
+        return MemoryBudgets
+    if request.param == "embedded":
+        return lambda: EmbeddedBudgets(tmp_path / f"{uuid.uuid4().hex}.lmdb", megabytes=4)
+    from tenfold.serve.access.budgets.redis import RedisBudgets
+
+    server = request.getfixturevalue("shared_redis")
+    return lambda: RedisBudgets(server.url, prefix=uuid.uuid4().hex)
+
+
+@pytest.fixture
+def ledger():
+    opened = open_ledger("memory:")
+    yield opened
+    opened.close()
