@@ -17,7 +17,7 @@ from tenfold.serve.access.admin_secret import check_admin_secret
 from tenfold.serve.access.grant import LOCAL_GRANT, Cap, TenantPolicy
 from tenfold.serve.access.issue import create_key, revoke_key, rotate_key
 from tenfold.serve.access.keys import KeyRing, hash_of
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 
 class Clock:

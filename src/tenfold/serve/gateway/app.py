@@ -348,7 +348,7 @@ class Gateway:
             return  # a whole answer is out: what failed came after it
         exchange.tier = "refused"
         if isinstance(error, Refusal):
-            exchange.refused_for = refusal.code or ""
+            exchange.refused_for = refusal.code or "request"
         request.reply(
             refusal.status,
             refusal_head(refusal, exchange.id),
