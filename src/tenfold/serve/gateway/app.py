@@ -18,7 +18,7 @@ from tenfold.serve.access.grant import Grant
 from tenfold.serve.access.keys import KeyRing
 from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Backend
-from tenfold.serve.cache.key import canonical_key
+from tenfold.serve.cache.key import canonical_key, long_numbers
 from tenfold.serve.gateway.attempt import attempt_at
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
@@ -36,10 +36,11 @@ from tenfold.serve.gateway.spool import Spool
 from tenfold.serve.gateway.work import Work, Works
 from tenfold.serve.http.asgi import App, Mounted
 from tenfold.serve.http.request import Request
-from tenfold.serve.protocols.ask import Dialect
+from tenfold.serve.protocols.ask import Ask, Dialect
 from tenfold.serve.protocols.chat import Chat
 from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
+from tenfold.serve.protocols.forms import CONVERTIBLE
 from tenfold.serve.protocols.messages import Messages
 from tenfold.serve.protocols.responses import Responses
 from tenfold.serve.refusal import CLOSE, Refusal, loggable, refusal_of, retry_after
@@ -195,7 +196,12 @@ class Gateway:
             cache_control = heads.get(b"cache-control")
             body = request.body
             known = self._memo.get(dialect.endpoint, grant.tenant, body)
-            if known is not None and cache_control is None:
+            if (
+                known is not None
+                and cache_control is None
+                and (places := self.fleet.places.get(known.model)) is not None
+                and places[0].card.digest == known.digest
+            ):
                 exchange.model = known.model
                 grant.check_model(known.model)
                 exchange.asked = self.tiers.names
@@ -262,10 +268,10 @@ class Gateway:
             raise self.fleet.missing(ask.model)
         look, store = _wishes(cache_control)
         key: bytes | None = None
+        card = places[0].card
         if self.tiers and (
             not ask.varies or (self.config.cache_sampled and ask.num_choices == 1)
         ):
-            card = places[0].card
             key = canonical_key(
                 dialect.endpoint,
                 grant.tenant,
@@ -273,6 +279,7 @@ class Gateway:
                 card.digest,
                 ask.plain,
                 self.config.policy_epoch,
+                _apart(ask),
             )
             self._memo.put(
                 dialect.endpoint,
@@ -294,7 +301,7 @@ class Gateway:
         work = Work(deadline)
         attempt = attempt_at(exchange, dialect, ask, travellers, deadline)
         walk = self._path.work(
-            work, request, exchange, ask, grant, attempt, key, look=look, store=store
+            work, request, exchange, ask, grant, attempt, key, card, look=look, store=store
         )
         assert self._loop is not None
         work.task = self._loop.create_task(self._run(work, walk, request, exchange, dialect))
@@ -308,7 +315,7 @@ class Gateway:
         try:
             await walk
         except asyncio.CancelledError:
-            if work.ended_by == "client":
+            if work.ended_by == "client" or (work.delivery is not None and work.delivery.gone):
                 exchange.status, exchange.error = CLIENT_GONE, "the client left"
             elif work.ended_by == "deadline":
                 self._refuse(exchange, TimeoutError(), request, dialect, work)
@@ -419,6 +426,14 @@ def _heads(
         elif name in _TRAVELLERS:
             on = (*on, header)
     return read, on
+
+
+def _apart(ask: Ask) -> list[str]:
+    """What tells two requests apart beside their decoded fields."""
+    further = long_numbers(ask.body)
+    if ask.stream and ask.endpoint not in CONVERTIBLE:
+        further.append("stream")  # each form is an answer of its own
+    return further
 
 
 def _wishes(cache_control: bytes | None) -> tuple[bool, bool]:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 TIERS = ("exact", "host", "shared")
 KEY_BYTES = 32
+STREAMED, WHOLE = b"s", b"w"
+"""Forms of an answer, behind the key of its flight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +139,15 @@ def _tiers(config: GatewayConfig, folder: Path | None) -> Tiers:
 
 
 def _looking(tiers: Tiers) -> Callable[[bytes], Stored | None]:
-    """A flight's key is the canonical key and the form; what is stored goes by the canonical key."""
+    """A flight's key is the canonical key and the form; what is stored goes by the canonical key, and may
+    lack the form."""
 
     def look(place: bytes) -> Stored | None:
         found = tiers.get(place[:KEY_BYTES])
-        return None if found is None else found[1]
+        if found is None:
+            return None
+        body = found[1].events if place[KEY_BYTES:] == STREAMED else found[1].whole
+        return None if body is None else found[1]
 
     return look
 

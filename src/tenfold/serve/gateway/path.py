@@ -15,7 +15,7 @@ from tenfold.serve.access.budgets.budgets import Budgets
 from tenfold.serve.access.grant import Grant
 from tenfold.serve.access.limits import Limits
 from tenfold.serve.access.prices import PriceBook
-from tenfold.serve.backends.base import Outcome, TokenUsage
+from tenfold.serve.backends.base import ModelCard, Outcome, TokenUsage
 from tenfold.serve.cache.flight import Flight, Vacant
 from tenfold.serve.cache.flights import Flights
 from tenfold.serve.cache.stored import Stored
@@ -23,6 +23,7 @@ from tenfold.serve.cache.tier import Tiers
 from tenfold.serve.gateway.attempt import Attempt
 from tenfold.serve.gateway.delivery import EVENTS_HEAD, JSON_HEAD, Delivery
 from tenfold.serve.gateway.exchange import Exchange
+from tenfold.serve.gateway.parts import STREAMED, WHOLE
 from tenfold.serve.gateway.recorder import Recorder
 from tenfold.serve.gateway.work import Work
 from tenfold.serve.http.request import Request
@@ -38,6 +39,8 @@ STORABLE = frozenset(
     {"stop", "length", "end_turn", "max_tokens", "stop_sequence", "max_output_tokens"}
 )
 """Ends after which an answer is all there is to say; each protocol has its own words."""
+CHOOSING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"})
+"""Endpoints whose answers say why they ended."""
 DEFAULT_TOKENS = 4096
 """What is set aside for an answer that nobody bounded."""
 
@@ -117,21 +120,30 @@ class Path:
         grant: Grant,
         attempt: Attempt,
         key: bytes | None,
+        card: ModelCard,
         *,
         look: bool,
         store: bool,
     ) -> None:
-        """The rest of the way. Raises Refusal and whatever a backend raises as long as nothing was sent;
-        afterwards what goes wrong is told within the stream."""
+        """The rest of the way. `card` is the model that `key` was made for: an answer of another is not
+        kept. Raises Refusal and whatever a backend raises; once parts were sent, that is told within the
+        stream."""
         exchange.stream = ask.stream
         delivery = Delivery(request, exchange, ask.include_usage)
         request.on_gone = work.client_left
         work.delivery = delivery
+        vacant: Vacant | None = None
         while True:
             if key is None:
                 await self._generate(delivery, exchange, ask, grant, attempt, work.deadline)
                 return
-            if look and (self._tiers.remote is not None or self._tiers.lookups):
+            keep = (key, card) if store else None
+            if not look:
+                await self._generate(
+                    delivery, exchange, ask, grant, attempt, work.deadline, None, keep
+                )
+                return
+            if (self._tiers.remote is not None or self._tiers.lookups):
                 found = await self._tiers.get_remote(key)
                 if found is not None:
                     exchange.tier = found[0]
@@ -139,12 +151,13 @@ class Path:
                         request, exchange, key, found[1], ask.stream, ask.include_usage
                     ):
                         return
-            if not look:
-                await self._generate(
-                    delivery, exchange, ask, grant, attempt, work.deadline, None, key if store else None
-                )
-                return
-            flight, leads = self._flights.join(key + (b"s" if ask.stream else b"w"))
+            # It may have landed since the first look, which then found neither answer nor flight.
+            hit = self._tiers.get(key)
+            if hit is not None:
+                exchange.tier = hit[0]
+                if self.replay(request, exchange, key, hit[1], ask.stream, ask.include_usage):
+                    return
+            flight, leads = self._flights.join(key + (STREAMED if ask.stream else WHOLE), vacant)
             if leads:
                 work.flight = flight
                 await self._generate(
@@ -155,10 +168,11 @@ class Path:
                     attempt,
                     work.deadline,
                     flight,
-                    key if store else None,
+                    keep,
                 )
                 return
-            if await self._follow(flight, request, delivery, exchange, ask, key):
+            vacant = await self._follow(flight, request, delivery, exchange, ask, key)
+            if vacant is None:
                 return
 
     async def _generate(
@@ -170,9 +184,10 @@ class Path:
         attempt: Attempt,
         deadline: float,
         flight: Flight | None = None,
-        key: bytes | None = None,
+        keep: tuple[bytes, ModelCard] | None = None,
     ) -> None:
-        """Have a backend answer. `flight`: who reads along; `key`: where to store it."""
+        """Have a backend answer. `flight`: who reads along; `keep`: under which key to store it, and the
+        model whose answer belongs there."""
         reservation: Reservation | None = None
         answer: Routed | None = None
         parts: list[bytes] = []
@@ -204,8 +219,8 @@ class Path:
                     if flight is not None:
                         flight.publish(part)
                     delivery.part(part, outcome.usage_event)
-                    if delivery.full:
-                        await delivery.room()
+                    if delivery.full and (flight is None or not flight.num_followers):
+                        await delivery.room()  # those who read along wait for no one
                 _note(exchange, outcome)
             else:
                 async for part in answer:
@@ -216,9 +231,9 @@ class Path:
                     if flight is not None:
                         flight.publish(part)
             stored = None
-            if key is not None and _storable(outcome):
+            if keep is not None and _same(answer.card, keep[1]) and _storable(ask, outcome):
                 stored = _stored(exchange, grant, outcome, b"".join(parts), ask.stream)
-                self._tiers.put(key, stored)
+                self._tiers.put(keep[0], stored)
             if flight is not None:
                 flight.end(outcome, stored)
             if ask.stream:
@@ -230,9 +245,10 @@ class Path:
         finally:
             if answer is not None:
                 answer.close()
+                _note(exchange, answer.outcome)  # also what an answer said that broke off
                 exchange.hedges, exchange.retries = int(answer.hedged), answer.attempts - 1
                 exchange.upstream_s = answer.first_part_s
-            self._settle(exchange, ask, grant, reservation, parts if answer is not None else None)
+            self._settle(exchange, ask, grant, reservation, answer, parts)
 
     async def _follow(
         self,
@@ -242,9 +258,9 @@ class Path:
         exchange: Exchange,
         ask: Ask,
         key: bytes,
-    ) -> bool:
-        """Read along with an answer that somebody else is getting. False when its leader is lost and
-        nothing was sent yet: then the next one leads."""
+    ) -> Vacant | None:
+        """Read along with an answer that somebody else is getting. Vacant, to join again with, when its
+        leader is lost and nothing was sent yet: then the next one leads."""
         follower = flight.follow()
         try:
             await follower.begun()
@@ -253,7 +269,7 @@ class Path:
             if stored is not None and self.replay(
                 request, exchange, key, stored, ask.stream, ask.include_usage
             ):
-                return True
+                return None
             delivery.head = self.headers(exchange)
             async for part in follower:
                 if ask.stream:
@@ -264,15 +280,16 @@ class Path:
                     delivery.whole(part)
             if ask.stream:
                 delivery.end()
-        except Vacant:
-            return False
+        except Vacant as vacant:
+            exchange.follower = False
+            return vacant
         finally:
             follower.close()
         if isinstance(flight.outcome, Outcome):
             exchange.cached_from = flight.outcome.response_id
             _note(exchange, flight.outcome)
             exchange.compute_s = 0.0  # it is the leader's
-        return True
+        return None
 
     def _settle(
         self,
@@ -280,16 +297,18 @@ class Path:
         ask: Ask,
         grant: Grant,
         reservation: Reservation | None,
-        parts: list[bytes] | None,
+        answer: Routed | None,
+        parts: list[bytes],
     ) -> None:
         """Charge what it came to. An answer that broke off, or whose server told no usage, is charged by
         what came of it; one that never began costs nothing."""
-        if parts is None:
+        if answer is None:
             self._budgets.settle(reservation, 0.0)
             return
-        if not exchange.prompt_tokens and parts:
-            exchange.prompt_tokens = max(1, len(ask.body) // 4)
-            exchange.completion_tokens = len(parts) if ask.stream else len(parts[0]) // 4
+        if parts and not (exchange.prompt_tokens and answer.outcome.complete):
+            came = len(parts) if ask.stream else len(parts[0]) // 4
+            exchange.prompt_tokens = exchange.prompt_tokens or max(1, len(ask.body) // 4)
+            exchange.completion_tokens = max(exchange.completion_tokens, came)
         usage = TokenUsage(exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens)
         if usage.total_tokens:
             exchange.price_usd = self.prices.cost(ask.model, usage)
@@ -333,15 +352,19 @@ def _note(exchange: Exchange, outcome: Outcome) -> None:
         exchange.response_id = outcome.response_id
 
 
-def _storable(outcome: Outcome) -> bool:
+def _storable(ask: Ask, outcome: Outcome) -> bool:
     """One choice, whole, that ended by itself, wants no tool called, and is not a refusal."""
     reasons = outcome.finish_reasons
-    return (
-        outcome.complete
-        and not outcome.side_effects
-        and not outcome.refused
-        and (not reasons or (len(reasons) == 1 and reasons[0] in STORABLE))
-    )
+    if not outcome.complete or outcome.side_effects or outcome.refused:
+        return False
+    if not reasons:
+        return ask.endpoint not in CHOOSING
+    return len(reasons) == 1 and reasons[0] in STORABLE
+
+
+def _same(card: ModelCard, other: ModelCard) -> bool:
+    """Whether answers of one may be given for the other's; not so after a fallback."""
+    return card.name == other.name and card.digest == other.digest
 
 
 def _stored(
