@@ -34,6 +34,7 @@ def attempt_at(
 
     async def attempt(member: Member, card: ModelCard) -> Answer:
         backend = member.backend
+        exchange.backend, exchange.model_digest = member.name, card.digest
         if ask.endpoint in backend.speaks:
             return await backend.open(_call(exchange.id, ask, card, headers, deadline))
         if isinstance(dialect, Translating):
