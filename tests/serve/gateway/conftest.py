@@ -17,6 +17,7 @@ from tenfold.serve.backends.memory import MemoryBackend
 from tenfold.serve.gateway.app import Gateway
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.server import serve
+from .upstream import Upstream, running
 
 
 @dataclass
@@ -109,3 +110,9 @@ def echo() -> MemoryBackend:
         return f"{said} {said}"
 
     return MemoryBackend(answer, models=("echo", "parrot"), context_tokens=50)
+
+
+@pytest.fixture
+def upstream():
+    with running(Upstream()) as server:
+        yield server
