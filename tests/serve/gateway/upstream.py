@@ -67,6 +67,9 @@ class Upstream:
         status = b"200 OK"
         if isinstance(saying, tuple):
             status, saying = b"%d Told" % saying[0], saying[1]
+        gate = getattr(saying, "gate", None)
+        if gate is not None and not await self._waited(reader, gate):
+            return False
         if isinstance(saying, bytes):
             head = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(saying)
             writer.write(b"HTTP/1.1 %b\r\n%b%b" % (status, head, saying))
@@ -78,11 +81,8 @@ class Upstream:
                 writer.transport.abort()
                 return False
             if isinstance(part, threading.Event):
-                while not part.is_set():
-                    if reader.at_eof():
-                        self.num_cancelled += 1
-                        return False
-                    await asyncio.sleep(0.002)
+                if not await self._waited(reader, part):
+                    return False
                 continue
             if not begun:
                 begun = True
@@ -91,6 +91,25 @@ class Upstream:
             await writer.drain()
         writer.write(b"0\r\n\r\n")
         return True
+
+    async def _waited(self, reader: asyncio.StreamReader, gate: threading.Event) -> bool:
+        while not gate.is_set():
+            if reader.at_eof():
+                self.num_cancelled += 1
+                return False
+            await asyncio.sleep(0.002)
+        return True
+
+
+class Slow(bytes):
+    """A JSON body that is sent once `gate` is open."""
+
+    gate: threading.Event
+
+    def __new__(cls, body: bytes, gate: threading.Event) -> Slow:
+        made = super().__new__(cls, body)
+        made.gate = gate
+        return made
 
 
 @contextmanager

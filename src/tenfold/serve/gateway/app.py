@@ -314,6 +314,8 @@ class Gateway:
         """The task of one request; it ends with an answer, a metric and an event, whatever happens."""
         try:
             await walk
+            if work.delivery is not None and work.delivery.gone:  # it went on for others
+                exchange.status, exchange.error = CLIENT_GONE, "the client left"
         except asyncio.CancelledError:
             if work.ended_by == "client" or (work.delivery is not None and work.delivery.gone):
                 exchange.status, exchange.error = CLIENT_GONE, "the client left"
