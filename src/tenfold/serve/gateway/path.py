@@ -42,7 +42,7 @@ STORABLE = frozenset(
 CHOOSING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"})
 """Endpoints whose answers say why they ended."""
 DEFAULT_TOKENS = 4096
-"""What is set aside for an answer that nobody bounded."""
+"""What the router takes an answer for that nobody bounded."""
 
 
 class Path:
@@ -196,7 +196,9 @@ class Path:
                 DEFAULT_TOKENS if ask.max_tokens is None else ask.max_tokens
             )
             if grant.accounts:
-                usd = self.prices.estimate(ask.model, len(ask.body), most_tokens)
+                usd = self.prices.estimate(
+                    ask.model, len(ask.body), ask.max_tokens, ask.num_choices
+                )
                 reservation = await self._budgets.reserve(grant, usd, exchange.id)
             exchange.tier = "model"
             self._recorder.begin(exchange)
