@@ -211,13 +211,15 @@ class Path:
                 exchange.stood_in = answer.card.name
             if ask.stream:
                 delivery.head = self.headers(exchange)
-                async for part in answer:
+
+                def take(part: bytes) -> bool:
                     parts.append(part)
                     if flight is not None:
                         flight.publish(part)
                     delivery.part(part, outcome.usage_event)
-                    if delivery.full:
-                        await delivery.room()
+                    return delivery.full
+
+                await answer.pour(take, delivery.room)
                 _note(exchange, outcome)
             else:
                 async for part in answer:

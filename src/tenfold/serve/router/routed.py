@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 from tenfold.errors import BackendError
-from tenfold.serve.backends.base import ModelCard
+from tenfold.serve.backends.base import ModelCard, Room, Take, pour
 from tenfold.serve.router.ask import RouteAsk
 from tenfold.serve.router.breaker import CLOSED
 from tenfold.serve.router.member import Member, Place
@@ -26,7 +26,7 @@ class Answer(Protocol):
     def close(self) -> None: ...
 
 
-class Room(Protocol):
+class Waiting(Protocol):
     """Who is told that a ticket was given back, when anybody waits."""
 
     num_waiting: int
@@ -39,7 +39,7 @@ class Ticket:
 
     __slots__ = ("_ask", "_room", "left", "place", "probe", "started")
 
-    def __init__(self, place: Place, ask: RouteAsk, now: float, room: Room) -> None:
+    def __init__(self, place: Place, ask: RouteAsk, now: float, room: Waiting) -> None:
         member = place.member
         self.place = place
         self.started = now
@@ -139,6 +139,21 @@ class Routed:
         except BaseException:
             self._ticket.leave()
             raise
+
+    async def pour(self, take: Take, room: Room) -> None:
+        """Every part to `take` as it comes, and `room` when it says so (serve.backends.base.pour)."""
+        first, self._first = self._first, None
+        try:
+            if first is not None and take(first):
+                await room()
+            await pour(self._answer, take, room)
+        except BackendError as error:
+            self._broke_off(error)
+            raise
+        except BaseException:
+            self._ticket.leave()
+            raise
+        self._ended()
 
     def close(self) -> None:
         """Idempotent. Early: cancels the work upstream."""
