@@ -12,6 +12,7 @@ import orjson
 
 from tenfold.errors import BackendError
 from tenfold.serve.protocols.blocks import CALL, REASONING, REFUSAL, Block, blocks_of, matched_stop
+from tenfold.serve.protocols.place import MISSHAPEN
 
 STOP_REASONS = {
     "stop": "end_turn",
@@ -25,11 +26,15 @@ STOP_REASONS = {
 def from_chat(answer: Mapping[str, Any], request: Mapping[str, Any], id: str) -> bytes:
     """The message that says what a chat answer says. Raises BackendError when it is no chat answer."""
     try:
-        choice = answer["choices"][0]
-        blocks = blocks_of(choice, id)
-        reason = choice.get("finish_reason")
-    except (KeyError, IndexError, TypeError, AttributeError):
+        return _message(answer, request, id)
+    except MISSHAPEN:
         raise BackendError("the server did not answer with a chat completion") from None
+
+
+def _message(answer: Mapping[str, Any], request: Mapping[str, Any], id: str) -> bytes:
+    choice = answer["choices"][0]
+    blocks = blocks_of(choice, id)
+    reason = choice.get("finish_reason")
     shown = wants_thinking(request)
     content = [_block(block, reason) for block in blocks if shown or block.kind != REASONING]
     plain = message(
