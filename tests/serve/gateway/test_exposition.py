@@ -146,7 +146,9 @@ def test_labels_and_help_are_escaped():
     assert value == 1.5
     assert labels == (("l", 'back\\\\slash \\"q\\"\\nline'),)
     buckets = {dict(labels).get("le"): v for (_, labels), v in families["h"][1].items()}
-    seen = [buckets[bound] for bound in ("0.05", "0.1", "0.25", "1.0", "5.0", "10.0", "120.0", "+Inf")]
+    seen = [
+        buckets[bound] for bound in ("0.05", "0.1", "0.25", "1.0", "5.0", "10.0", "120.0", "+Inf")
+    ]
     assert seen == [1, 2, 2, 3, 3, 4, 4, 5]
     assert families["h"][1]["h_sum", (("t", "x"),)] == pytest.approx(707.65)
 

@@ -90,7 +90,7 @@ def held(path):
 def test_a_locked_ledger_is_waited_for_on_disk(serving, echo, tmp_path):
     path, spool = tmp_path / "ledger.db", tmp_path / "spool"
     ledger = open_ledger(str(path))
-    with serving(echo, ledger=ledger, spool=str(spool), metering=observed()) as served:
+    with serving(echo, ledger=ledger, spool=spool, metering=observed()) as served:
         ids = [ask(served, f"{n % 7}") for n in range(20)]
         with held(path):
             ids += [ask(served, f"{n % 7}") for n in range(30)]
@@ -112,11 +112,11 @@ def test_stopping_while_the_ledger_is_away_leaves_the_rest_for_the_next_start(
 ):
     path, spool = tmp_path / "ledger.db", tmp_path / "spool"
     ledger = open_ledger(str(path))
-    with held(path), serving(echo, ledger=ledger, spool=str(spool), metering=observed()) as served:
+    with held(path), serving(echo, ledger=ledger, spool=spool, metering=observed()) as served:
         ids = [ask(served, f"{n}") for n in range(10)]
         served.stop()
         assert ledger.read(RequestEvent) == []
-    with serving(echo, ledger=ledger, spool=str(spool), metering=observed()) as served:
+    with serving(echo, ledger=ledger, spool=spool, metering=observed()) as served:
         ids.append(ask(served, "afterwards"))
     check_books(ledger, ids)
     assert list(spool.iterdir()) == []
@@ -140,7 +140,7 @@ def test_postgres_stopped_and_started_in_the_middle_of_traffic(
         except BaseException as error:
             failures.append(error)
 
-    with serving(echo, ledger=ledger, spool=str(tmp_path / "s"), metering=observed()) as served:
+    with serving(echo, ledger=ledger, spool=tmp_path / "s", metering=observed()) as served:
         threads = [threading.Thread(target=traffic, args=(served, n)) for n in range(2)]
         for thread in threads:
             thread.start()
@@ -170,7 +170,7 @@ def test_postgres_stopped_and_started_in_the_middle_of_traffic(
 @pytest.mark.postgres
 def test_a_postgres_that_hangs_holds_up_nothing(serving, echo, tmp_path, postgres_url):
     """Not gone, only silent: no error ever comes back from it."""
-    ledger, spool = open_ledger(postgres_url), str(tmp_path / "s")
+    ledger, spool = open_ledger(postgres_url), tmp_path / "s"
     with serving(echo, ledger=ledger, spool=spool, metering=observed()) as served:
         ids = [ask(served, "before")]
         served.gateway.recorder.settle(5)
@@ -217,7 +217,7 @@ def test_a_write_whose_outcome_nobody_heard_of_is_not_counted_twice(serving, ech
 def test_a_full_disk_under_the_ledger(serving, echo, tmp_path, small_disk):
     path = small_disk / "ledger.db"
     ledger = open_ledger(str(path))
-    spool = str(tmp_path / "spool")
+    spool = tmp_path / "spool"
     with serving(echo, ledger=ledger, spool=spool, metering=observed()) as served:
         recorder = served.gateway.recorder
         ids = [ask(served, "before")]
@@ -238,7 +238,7 @@ def test_a_full_disk_under_the_ledger(serving, echo, tmp_path, small_disk):
 def test_both_disks_full_is_counted(serving, echo, tmp_path):
     path = tmp_path / "ledger.db"
     ledger = open_ledger(str(path))
-    settings = {"spool": str(tmp_path / "spool"), "spool_bytes": 3000, "queue_events": 10}
+    settings = {"spool": tmp_path / "spool", "spool_bytes": 3000, "queue_events": 10}
     with serving(echo, ledger=ledger, **settings) as served:
         recorder = served.gateway.recorder
         with held(path):
@@ -247,7 +247,7 @@ def test_both_disks_full_is_counted(serving, echo, tmp_path):
                 ids.append(ask(served, "x"))
                 time.sleep(0.02)  # half a flush: the spool is full before the queue is
             assert sum(os.path.getsize(file) for file in (tmp_path / "spool").iterdir()) <= 3100
-            assert 0 < recorder.spool_bytes
+            assert recorder.spool_bytes > 0
         until(lambda: (recorder.settle(5), recorder.num_waiting == 0)[1])
     assert len(ledger.read(RequestEvent)) + recorder.num_dropped == len(ids)
     ledger.close()

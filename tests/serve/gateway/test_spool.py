@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections import deque
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -115,7 +115,7 @@ async def said(routed) -> bytes:
 
 @dataclass
 class Served:
-    """A real HTTP/1.1 server on a real port. `script` maps nothing to what it does with a request."""
+    """A real HTTP/1.1 server on a real port; `behave` answers each request."""
 
     name: str
     behave: Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -149,6 +149,17 @@ class Served:
         finally:
             self.writers.discard(writer)
             writer.close()
+
+
+@asynccontextmanager
+async def listening(*servers: Served) -> AsyncIterator[None]:
+    for server in servers:
+        await server.listen()
+    try:
+        yield
+    finally:
+        for server in servers:
+            await server.die()
 
 
 class Remote:
@@ -213,4 +224,3 @@ def reply(status: int, body: bytes, *headers: bytes) -> Callable:
         await writer.drain()
 
     return behave
-

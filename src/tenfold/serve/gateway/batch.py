@@ -16,7 +16,7 @@ from tenfold.core.facts import EnergyWindow, RequestEvent
 from tenfold.errors import InputError
 
 _KINDS: Mapping[str, type] = {kind.__name__: kind for kind in (RequestEvent, EnergyWindow)}
-_FIELDS = {
+_FIELDS: Mapping[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in dataclasses.fields(kind) if field.name != "seq")
     for kind in (RequestEvent, EnergyWindow)
 }
@@ -69,9 +69,7 @@ class Batch:
 
 
 def window_columns(windows: Sequence[EnergyWindow]) -> dict[str, list[Any]]:
-    return {
-        name: [getattr(window, name) for window in windows] for name in _FIELDS[EnergyWindow]
-    }
+    return {name: [getattr(window, name) for window in windows] for name in _FIELDS[EnergyWindow]}
 
 
 def _length(columns: Mapping[str, Sequence[Any]]) -> int:

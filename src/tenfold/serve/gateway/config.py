@@ -45,6 +45,8 @@ class GatewayConfig:
     """What hosts share: the `shared` tier, budgets, rates. Never logged: it may hold a password."""
     on_store_loss: Literal["local", "refuse"] = "local"
     """When the budget store is away: go by what this process knew last, or refuse what costs money."""
+    edge_max_age_s: int = 0
+    """How long a cache in front may keep an answer, 0 (not at all) or more."""
     router: RouterConfig = field(default_factory=RouterConfig)
     prices: Mapping[str, Price] = field(default_factory=dict)
     """Per model; what budgets are counted in."""
@@ -64,9 +66,9 @@ class GatewayConfig:
     """After SIGTERM, how long answers under way may go on, 0 or more."""
     queue_events: int = 100_000
     """Request events waiting to be written, 1 or more; beyond them they are dropped and counted."""
-    spool: str | None = None
+    spool: Path | None = None
     """Folder where events wait while the ledger is away, and from where they are written after a crash.
-    Shared by all workers of a host. None: they wait in memory only."""
+    Shared by all workers of a host. None: `spool` in the state folder; without one they wait in memory."""
     spool_bytes: int = 256 * 1024 * 1024
     """Disk each worker may fill with them, 1 or more; beyond it and `queue_events` they are dropped."""
     flush_s: float = 1.0
@@ -81,6 +83,8 @@ class GatewayConfig:
             _at_least(name, getattr(self, name), 1)
         _at_least("queue_events", self.queue_events, 1)
         _at_least("spool_bytes", self.spool_bytes, 1)
+        if self.spool is None and self.state_dir is not None:
+            object.__setattr__(self, "spool", self.state_dir / "spool")
         _at_least("drain_s", self.drain_s, 0)
         for name in ("timeout_s", "body_timeout_s", "flush_s", "keys_refresh_s"):
             if not getattr(self, name) > 0:

@@ -45,7 +45,7 @@ class Exchange(msgspec.Struct, eq=False):
     response_id: str | None = None
     """The id the answer itself carries, where that is another than ours."""
     price_usd: float = 0.0
-    """What the tenant is charged."""
+    """What the budget is charged."""
     ended: float = 0.0
     """On the monotonic clock; 0 while under way."""
     latency_s: float = 0.0
@@ -59,7 +59,9 @@ class Exchange(msgspec.Struct, eq=False):
     follower: bool = False
     """Shared the generation of an identical request under way."""
     retries: int = 0
+    """Attempts after the first, one after the other."""
     hedges: int = 0
+    """Attempts sent while an earlier one was slow."""
     refused_for: str = ""
     """The code of our own refusal (`rate_limit_exceeded`, `insufficient_quota`, ...)."""
     carried_joules: float = 0.0
@@ -69,14 +71,13 @@ class Exchange(msgspec.Struct, eq=False):
 
 Columns = Mapping[str, Sequence[Any]]
 
-_METERED = frozenset({"joules", "usd", "gco2e", "energy_method", "source"})
 _IN_MS = {"latency_ms": "latency_s", "ttft_ms": "ttft_s"}
 RECORDED = tuple(
     field.name
     for field in dataclasses.fields(RequestEvent)
-    if field.name not in _METERED and field.name not in _IN_MS and field.name != "seq"
+    if field.name in Exchange.__struct_fields__
 )
-"""Fields of an event that are the exchange's own, under the same name."""
+"""Fields of an event that are the exchange's own, under the same name. Others have their defaults."""
 
 
 def columns_of_rows(rows: Sequence[tuple[Any, ...]]) -> Columns:

@@ -11,6 +11,7 @@ from tenfold.serve.gateway import families
 from tenfold.serve.gateway.page import rendered
 from tenfold.serve.gateway.recorder import Recorder
 from tenfold.serve.gateway.snapshot import Snapshot, Tally
+from tenfold.serve.router.breaker import CLOSED
 from tenfold.serve.router.fleet import Fleet
 
 
@@ -22,7 +23,8 @@ def snapshot(tiers: Tiers, fleet: Fleet, recorder: Recorder, worker: str = "0") 
     tally.add(families.WORKER, 1, worker)
     tally.add(families.GENERATIONS, fleet.outstanding)
     for member in fleet.members:
-        tally.add(families.READY, int(member.state == "ready"), member.backend.name)
+        tally.add(families.READY, int(member.state == "ready"), member.name)
+        tally.add(families.BREAKER, int(member.breaker.state != CLOSED), member.name)
     for tier in tiers.chain:
         tally.add(families.CACHE_ENTRIES, tier.num_entries, tier.name)
         tally.add(families.CACHE_BYTES, tier.num_bytes, tier.name)

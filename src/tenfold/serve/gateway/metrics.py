@@ -82,7 +82,7 @@ class Metrics:
     def _attempts(self, backend: str, rows: Sequence[Row]) -> None:
         for family, at in ((families.RETRIES, _RETRIES), (families.HEDGES, _HEDGES)):
             further = sum([row[at] for row in rows])
-            if further:
+            if further > 0:
                 self.tally.add(family, further, backend)
         added = [
             max(0.0, (row[_LATENCY] if row[_TTFT] is None else row[_TTFT]) - row[_UPSTREAM])

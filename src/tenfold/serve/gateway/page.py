@@ -26,13 +26,15 @@ def rendered(snapshot: Snapshot, families: Iterable[Family]) -> bytes:
         if found:
             lines += _head(family)
             for values, value in sorted(found):
-                labels = dict(zip(family.labels, values, strict=True))
-                if family.kind == "histogram":
-                    lines += _histogram(family.name, labels, value)
-                else:
-                    shown = value if family.per_unit == 1 else value / family.per_unit
-                    lines.append(f"{family.name}{_labels(labels)} {shown!r}")
+                lines += _series(family, dict(zip(family.labels, values, strict=True)), value)
     return ("\n".join(lines) + "\n").encode()
+
+
+def _series(family: Family, labels: Mapping[str, str], value: Any) -> Iterable[str]:
+    if family.kind == "histogram":
+        return _histogram(family.name, labels, value)
+    shown = value if family.per_unit == 1 else value / family.per_unit
+    return [f"{family.name}{_labels(labels)} {shown!r}"]
 
 
 def _histogram(name: str, labels: Mapping[str, str], counts: Sequence[int]) -> Iterable[str]:

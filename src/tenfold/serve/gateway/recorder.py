@@ -32,7 +32,9 @@ log = logging.getLogger("tenfold.gateway")
 SPOOL_AFTER_S = 2.0
 """A batch that the ledger has not taken for this long goes to the spool."""
 STOP_S = 5.0
-"""How long the end may take when the ledger is away."""
+"""How long the end may take when the ledger is away and a spool takes what is left."""
+UNSPOOLED_STOP_S = 30.0
+"""The same without a spool: what is not written then is lost."""
 _CLAIM_S = 15.0
 """How often files of workers that died are looked for."""
 
@@ -135,15 +137,16 @@ class Recorder:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what is left, or spool it. Takes `STOP_S` at most, whatever the ledger does."""
-        deadline = time.monotonic() + STOP_S
+        """Write what is left, or spool it. Returns in bounded time, whatever the ledger does."""
+        stop_s = STOP_S if self._spool is not None else UNSPOOLED_STOP_S
+        deadline = time.monotonic() + stop_s
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-            self._write_the_last(deadline)
+            self._write_the_last(deadline - stop_s / 4)
             self._spill(0.0)
             left = self._writer.num_events
             if self._writer.stop(max(0.1, deadline - time.monotonic())):
@@ -156,9 +159,8 @@ class Recorder:
                 log.warning("%d events wait in the spool", self._spool.num_events)
             self._spool.close()
 
-    def _write_the_last(self, deadline: float) -> None:
+    def _write_the_last(self, give_up: float) -> None:
         """Once where a spool takes the rest; else again and again as long as there is time."""
-        give_up = deadline - STOP_S / 4
         while not self._writer.settle(max(0.0, give_up - time.monotonic())):
             if self._spool is not None or time.monotonic() >= give_up:
                 return
@@ -221,7 +223,8 @@ class Recorder:
         counted = [self._uncounted.popleft() for _ in range(len(self._uncounted))]
         method = "none"
         nothing = [0.0] * len(finished)
-        shares, windows = Shares(nothing, nothing, nothing), []
+        shares = Shares(nothing, nothing, nothing)
+        windows: list[EnergyWindow] = []
         if self.book is not None:
             # A set is copied in one step of the interpreter, so the loop may go on changing it.
             under_way = list(self._under_way.copy())

@@ -7,7 +7,6 @@ nothing of what a record holds.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import zlib
@@ -44,7 +43,7 @@ class Segment:
         """A new, empty one. Raises OSError."""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd)
             os.write(fd, _MAGIC)
         except BaseException:
             os.close(fd)
@@ -60,7 +59,7 @@ class Segment:
         except FileNotFoundError:
             return None
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd)
             removed = os.fstat(fd).st_nlink == 0  # replayed between our opening and our locking
             begins = os.pread(fd, len(_MAGIC), 0)
             if removed or not _MAGIC.startswith(begins):
@@ -136,3 +135,10 @@ class Segment:
             self.num_events += num_events
         if size > self._end:
             os.ftruncate(self._fd, self._end)
+
+
+def _lock(fd: int) -> None:
+    """Own the file until it is closed or the process ends. Raises BlockingIOError when another does."""
+    import fcntl  # not on Windows, where a gateway can run without a spool
+
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -106,7 +106,9 @@ class Tally:
         for series, counts in snapshot.histograms.items():
             own = self._histogram(series, len(counts))
             if len(own) != len(counts):
-                raise InputError("two processes disagree on the buckets of a histogram", seen=series)
+                raise InputError(
+                    "two processes disagree on the buckets of a histogram", seen=series
+                )
             for index, count in enumerate(counts):
                 own[index] += count
 

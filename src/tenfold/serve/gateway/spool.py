@@ -7,12 +7,14 @@ are put back into the ledger oldest first and may be put there twice: the ledger
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import threading
 import time
 from collections import deque
 from pathlib import Path
 
+from tenfold.errors import ConfigError
 from tenfold.serve.gateway.segment import SUFFIX, Record, Segment
 
 log = logging.getLogger("tenfold.gateway")
@@ -25,7 +27,14 @@ class Spool:
     """A queue on disk. Safe for several threads of one process, and several processes on one folder."""
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
-        """`max_bytes` bounds what this process keeps. Nothing is written until there is need."""
+        """`max_bytes` bounds what this process keeps. Nothing is written until there is need.
+
+        Raises ConfigError where files cannot be locked.
+        """
+        if os.name == "nt":
+            raise ConfigError(
+                "a spool needs file locks, which this system has not", hint="spool: null"
+            )
         self._folder = folder
         self._max_bytes = max_bytes
         self._segments: deque[Segment] = deque()

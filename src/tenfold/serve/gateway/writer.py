@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 from tenfold.core.facts import EnergyWindow
 from tenfold.core.ports import Ledger
@@ -19,6 +20,8 @@ from tenfold.serve.gateway.batch import Batch
 from tenfold.serve.gateway.spool import Spool
 
 log = logging.getLogger("tenfold.gateway")
+
+T = TypeVar("T")
 
 WAIT_S = 2.0
 """How long a write waits for another process that holds the ledger, before it counts as failed."""
@@ -134,7 +137,7 @@ class Writer:
                     self._answered = asked
                     self._changed.notify_all()
             if time.monotonic() - refreshed >= self._refresh_s:
-                self._guarded(lambda: self._refresh(self._ledger), _READING)
+                self._tried(_READING, self._refresh, self._ledger)
                 refreshed = time.monotonic()
 
     def _has_work(self) -> bool:
@@ -155,7 +158,7 @@ class Writer:
             record = self._spool.front() if self._spool is not None else None
             if record is not None:
                 assert self._spool is not None
-                if not self._guarded(lambda: self._replay(record.payload), _WRITING):
+                if not self._tried(_WRITING, self._replay, record.payload):
                     return True
                 self._spool.drop_front()
                 continue
@@ -163,7 +166,7 @@ class Writer:
                 batch = self._pending[0] if self._pending else None
             if batch is None:
                 return True
-            if not self._guarded(lambda: self._write(batch), _WRITING):
+            if not self._tried(_WRITING, self._write, batch):
                 self._suspect.add(batch)
                 return True
             self._suspect.discard(batch)
@@ -222,11 +225,11 @@ class Writer:
         kept = {name: [column[index] for index in new] for name, column in windows.items()}
         return Batch({**batch.tables, EnergyWindow: kept})
 
-    def _guarded(self, action: Callable[[], None], what: str) -> bool:
+    def _tried(self, what: str, action: Callable[[T], None], on: T) -> bool:
         """Do it, or say once that it cannot be done, and when to try again."""
         self._began = time.monotonic()
         try:
-            action()
+            action(on)
         except Exception as error:
             self.num_failed_writes += 1
             if what not in self._failing:
