@@ -50,6 +50,11 @@ def test_messages(claude, served):
     assert (second.status, second.completion_tokens) == (200, 3)
 
 
+def test_count_tokens(claude):
+    asked = {name: value for name, value in ASK.items() if name != "max_tokens"}
+    assert claude.messages.count_tokens(**asked).input_tokens == 2
+
+
 def test_responses(gpt, served):
     response = gpt.responses.create(model="echo", input="one two")
     assert (response.output_text, response.status) == ("one two one two", "completed")

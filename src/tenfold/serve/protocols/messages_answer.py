@@ -86,7 +86,7 @@ def ending(
 def usage_of(usage: Any) -> dict[str, Any]:
     """Prompt tokens read from a cache are in chat's `prompt_tokens`, and beside `input_tokens` here."""
     said: Mapping[str, Any] = usage if isinstance(usage, dict) else {}
-    prompt, cached = _count(said, "prompt_tokens"), 0
+    prompt, cached = prompt_tokens(said), 0
     details = said.get("prompt_tokens_details")
     if isinstance(details, dict):
         cached = min(prompt, _count(details, "cached_tokens"))
@@ -141,6 +141,10 @@ def _input(block: Block, reason: Any) -> Any:
         f"the model called `{block.name}` with arguments that are no JSON object",
         seen=block.text[:200],
     )
+
+
+def prompt_tokens(usage: Mapping[str, Any]) -> int:
+    return _count(usage, "prompt_tokens")
 
 
 def _count(counts: Mapping[str, Any], name: str) -> int:
