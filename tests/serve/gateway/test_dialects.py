@@ -7,6 +7,7 @@ import openai
 import pytest
 
 from tenfold.errors import BackendError
+from tenfold.serve.backends.anthropic_http import AnthropicBackend, AnthropicConfig
 from tenfold.serve.backends.base import Generation, Piece, TokenUsage
 from tenfold.serve.backends.memory import MemoryBackend
 
@@ -124,3 +125,31 @@ def test_a_stream_that_breaks_off_is_an_error_and_is_not_kept(serving):
             with client.messages.stream(**ASK, **again) as stream:
                 assert stream.get_final_message().content[0].text == "one "
     assert len(backend.requests) == 2
+
+
+def test_chat_through_a_server_that_speaks_only_messages(serving, served, ledger):
+    """Two gateways: the first translates chat into messages, the second back."""
+    backend = AnthropicBackend(AnthropicConfig(base_url=served.url + "/v1", max_tokens=3))
+    with (
+        serving(backend) as front,
+        openai.OpenAI(base_url=front.url + "/v1", api_key="unused", max_retries=0) as client,
+    ):
+        said = [{"role": "user", "content": "one two"}]
+        chat = client.chat.completions.create(model="echo", messages=said, max_tokens=9)
+        assert chat.choices[0].message.content == "one two one two"
+        assert chat.choices[0].finish_reason == "stop"
+        assert (chat.usage.prompt_tokens, chat.usage.completion_tokens) == (2, 4)
+        stream = client.chat.completions.create(
+            model="echo", messages=said, stream=True, stream_options={"include_usage": True}
+        )
+        *chunks, last = stream
+        assert "".join(c.choices[0].delta.content or "" for c in chunks) == "one two one"
+        assert chunks[-1].choices[0].finish_reason == "length"
+        assert (last.choices, last.usage.completion_tokens) == ([], 3)
+        quiet = client.chat.completions.create(model="echo", messages=said, stream=True)
+        assert all(chunk.choices for chunk in quiet)
+        with pytest.raises(openai.BadRequestError) as raised:
+            client.chat.completions.create(model="echo", messages=said, seed=1)
+        assert raised.value.param == "seed"
+        response = client.responses.create(model="echo", input="one two")  # translated twice
+        assert (response.output_text, response.status) == ("one two one", "incomplete")
