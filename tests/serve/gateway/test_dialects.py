@@ -51,6 +51,17 @@ def test_messages(claude, served):
     assert (second.status, second.completion_tokens) == (200, 3)
 
 
+def test_the_beta_client_asks_at_an_address_with_a_query(claude):
+    message = claude.beta.messages.create(
+        **ASK,
+        betas=["context-management-2025-06-27"],
+        context_management={"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+        system=[{"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}],
+        metadata={"user_id": "u"},
+    )
+    assert message.content[0].text == "one two one two"
+
+
 def test_count_tokens(claude):
     asked = {name: value for name, value in ASK.items() if name != "max_tokens"}
     assert claude.messages.count_tokens(**asked).input_tokens == 2
