@@ -12,7 +12,21 @@ from tenfold.serve.router.breaker import CLOSED, HALF_OPEN, OPEN
 from tenfold.serve.router.config import MemberConfig, RouterConfig
 from tenfold.serve.router.fleet import Fleet
 
-from .scripted import Remote, Scripted, Served, Spoken, attempt, listening, reply, routing, said
+from .scripted import (
+    Scripted,
+    Served,
+    Spoken,
+    attempt,
+    chat,
+    listening,
+    remote,
+    reply,
+    routing,
+    said,
+)
+
+GOOD = chat("good")
+LONG = chat("x" * 5000)
 
 
 async def until(true) -> None:
@@ -160,6 +174,18 @@ async def test_other_settings_reach_the_policy_and_what_it_learnt_stays_when_it_
         assert heard == {b"b"}
 
 
+async def test_other_settings_reach_the_breakers_of_kept_members():
+    def down():
+        raise Unreachable("refused")
+
+    a, b = Scripted("a", down), Scripted("b")
+    async with routing(a, b, failures_to_open=100) as router:
+        router.fleet.reconfigure([a, b], RouterConfig(failures_to_open=2))
+        for _ in range(8):
+            await said(await router.open(RouteAsk("m"), attempt))
+        assert a.opened == 2
+
+
 async def test_probes_eject_and_let_back():
     class Probed(Scripted):
         well = True
@@ -244,10 +270,10 @@ async def test_a_removed_member_may_be_put_back():
 
 async def test_a_member_that_dies_under_load_costs_no_request():
     """Real servers; one is killed with requests on its connections, and comes back later."""
-    servers = [Served(name, reply(200, name.encode())) for name in "abc"]
+    servers = [Served(name, reply(200, chat(name))) for name in "abc"]
     async with (
         listening(*servers),
-        routing(*map(Remote, servers), open_s=0.01, retry_share=1.0) as router,
+        routing(*map(remote, servers), open_s=0.01, retry_share=1.0) as router,
     ):
         heard: list[bytes] = []
 
@@ -263,9 +289,9 @@ async def test_a_member_that_dies_under_load_costs_no_request():
         await asyncio.gather(*clients)
         assert len(heard) == 480
         assert router.fleet.members[0].num_failures > 0
-        alone = heard.count(b"a")
+        alone = heard.count(chat("a"))
         await servers[0].listen()
-        while heard.count(b"a") == alone:
+        while heard.count(chat("a")) == alone:
             await client(5)
 
 
@@ -274,7 +300,8 @@ async def hang_up(writer):
 
 
 async def halfway(writer):
-    writer.write(b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\nonly this")
+    head = b"HTTP/1.1 200 X\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    writer.write(head + b"only this")
     await writer.drain()
     await asyncio.sleep(0.01)
     writer.transport.abort()
@@ -283,16 +310,16 @@ async def halfway(writer):
 @pytest.mark.parametrize(
     ("behave", "heard"),
     [
-        (hang_up, {b"good"}),
-        (reply(503, b"full"), {b"good"}),
-        (reply(429, b"slow down", b"retry-after: 9"), {b"good"}),
-        (reply(500, b"boom"), {b"good", BackendRefusal}),
-        (halfway, {b"good", BackendError}),
+        (hang_up, {GOOD}),
+        (reply(503, b"full"), {GOOD}),
+        (reply(429, b"slow down", b"retry-after: 9"), {GOOD}),
+        (reply(500, b"boom"), {GOOD, BackendRefusal}),
+        (halfway, {GOOD}),
     ],
 )
 async def test_the_wire_itself_says_what_may_be_tried_again(behave, heard):
-    bad, good = Served("bad", behave), Served("good", reply(200, b"good"))
-    async with listening(bad, good), routing(Remote(bad), Remote(good)) as router:
+    bad, good = Served("bad", behave), Served("good", reply(200, GOOD))
+    async with listening(bad, good), routing(remote(bad), remote(good)) as router:
         told = set()
         for _ in range(2):
             try:
@@ -303,6 +330,28 @@ async def test_the_wire_itself_says_what_may_be_tried_again(behave, heard):
         assert told == heard
 
 
+async def test_a_server_behind_the_gateway_is_probed():
+    """The real backend over a real socket: dead, it is ejected without a request; back, it is let in."""
+    a, b = Served("a", reply(200, chat("a"))), Served("b", reply(200, chat("b")))
+    async with (
+        listening(a, b),
+        routing(
+            remote(a), remote(b), probe_interval_s=0.005, open_s=1000, max_open_s=1000
+        ) as router,
+    ):
+        breaker = router.fleet.members[0].breaker
+        await until(lambda: a.num_probes >= 4)
+        await a.die()
+        await until(lambda: breaker.state == OPEN)
+        heard = {await said(await router.open(RouteAsk("m"), attempt)) for _ in range(4)}
+        assert heard == {chat("b")}
+        assert a.num_requests == 0
+        await a.listen()
+        await until(lambda: breaker.state == HALF_OPEN)
+        heard = {await said(await router.open(RouteAsk("m"), attempt)) for _ in range(4)}
+        assert heard == {chat("a"), chat("b")}
+
+
 async def test_a_loser_of_a_race_is_hung_up_on():
     """The connection of the slow attempt is really closed: that is what stops the work upstream."""
     slow_now = [False]
@@ -310,16 +359,16 @@ async def test_a_loser_of_a_race_is_hung_up_on():
     async def slow(writer):
         if slow_now[0]:
             await asyncio.sleep(0.3)
-        await reply(200, b"slow")(writer)
+        await reply(200, chat("slow"))(writer)
 
-    a, b = Served("a", slow), Served("b", reply(200, b"b"))
-    async with listening(a, b), routing(Remote(a), Remote(b), hedge_share=0.5) as router:
+    a, b = Served("a", slow), Served("b", reply(200, chat("b")))
+    async with listening(a, b), routing(remote(a), remote(b), hedge_share=0.5) as router:
         for _ in range(40):
             await said(await router.open(RouteAsk("m"), attempt))
         slow_now[0] = True
         gone = a.num_gone
         heard = [await said(await router.open(RouteAsk("m"), attempt)) for _ in range(2)]
-        assert heard == [b"b", b"b"]
+        assert heard == [chat("b")] * 2
         await until(lambda: a.num_gone == gone + 1)
 
 
@@ -327,16 +376,18 @@ async def test_a_loser_of_a_race_is_hung_up_on():
 async def test_reloads_under_load_lose_no_request(seed):
     """Members come, go and are replaced all the time; every one of 1,000 answers arrives whole."""
     draw = random.Random(seed)
-    servers = [Served(f"s{n}", reply(200, b"x" * 5000)) for n in range(5)]
-    first = [Remote(server) for server in servers[:3]]
-    async with listening(*servers), routing(*first, max_outstanding=4, max_attempts=1) as router:
+    servers = [Served(f"s{n}", reply(200, LONG)) for n in range(5)]
+    async with (
+        listening(*servers),
+        routing(*map(remote, servers[:3]), max_outstanding=4, max_attempts=1) as router,
+    ):
         done = 0
 
         async def client() -> None:
             nonlocal done
             for _ in range(50):
                 routed = await router.open(RouteAsk("m"), attempt)
-                assert await said(routed) == b"x" * 5000
+                assert await said(routed) == LONG
                 done += 1
 
         clients = [asyncio.create_task(client()) for _ in range(20)]
@@ -344,7 +395,7 @@ async def test_reloads_under_load_lose_no_request(seed):
         while not all(task.done() for task in clients):
             chosen = draw.sample(servers, draw.randint(1, 4))
             changed = {server.name for server in chosen if draw.random() < 0.4}
-            router.fleet.reconfigure([Remote(server) for server in chosen], changed=changed)
+            router.fleet.reconfigure([remote(server) for server in chosen], changed=changed)
             reloads += 1
             await router.fleet.settled()
             await asyncio.sleep(0.005)

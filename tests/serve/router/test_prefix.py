@@ -60,6 +60,16 @@ def test_a_longer_conversation_begins_with_the_shorter_one(field):
         assert longer[: len(shorter) - 1] == shorter[:-1]
 
 
+def test_a_long_history_is_read_no_further_than_its_blocks_go():
+    class Unread:
+        """orjson raises on it."""
+
+    long = [{"role": "user", "content": "x" * 600} for _ in range(100)]
+    assert len(chain("m", conversation({"messages": [*long, Unread()]}))) == MAX_BLOCKS
+    with pytest.raises(TypeError):
+        conversation({"messages": [*long[:5], Unread()]})
+
+
 def test_a_hundred_thousand_prompts_stay_within_the_bound():
     draw = random.Random(1)
     table = PrefixTable(5000, ttl_s=1e9)

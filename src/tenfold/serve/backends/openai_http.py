@@ -104,6 +104,10 @@ class OpenAIBackend:
             self._names = {name: name for name in listed}
         self._cards = tuple(_card(here, listed[there]) for here, there in self._names.items())
 
+    async def probe(self) -> None:
+        """Whether the server is well, by its list of models. Raises BackendError."""
+        await self._listing()
+
     async def stop(self) -> None:
         self._pool.close()
 

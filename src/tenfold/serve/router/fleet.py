@@ -214,8 +214,8 @@ class Fleet:
         latest = loop.time() + self.config.drain_s
         while member.outstanding and loop.time() < latest:
             await asyncio.sleep(_DRAIN_POLL_S)
-        self.leaving.remove(member)
         await self._end(member)
+        self.leaving.remove(member)
 
     async def _end(self, member: Member) -> None:
         member.state = "stopped"
