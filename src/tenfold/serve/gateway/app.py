@@ -41,6 +41,7 @@ from tenfold.serve.protocols.chat import Chat
 from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
 from tenfold.serve.protocols.messages import Messages
+from tenfold.serve.protocols.messages_count import MessagesCount
 from tenfold.serve.protocols.responses import Responses
 from tenfold.serve.refusal import CLOSE, Refusal, loggable, refusal_of, retry_after
 from tenfold.serve.router.fleet import Fleet
@@ -141,6 +142,7 @@ class Gateway:
             Embedding(),
             Responses(),
             Messages(),
+            MessagesCount(),
         )
         self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
         self._pages = Pages(self, sorted(self._posts))
