@@ -64,7 +64,7 @@ def asynchronous(test):
     """Runs a test on a loop of its own."""
 
     def run(**fixtures):
-        asyncio.run(test(**fixtures))
+        asyncio.run(asyncio.wait_for(test(**fixtures), 60))
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__
     run.__signature__ = __import__("inspect").signature(test)
@@ -251,6 +251,21 @@ async def test_what_comes_while_a_call_is_under_way_goes_in_the_next():
         store.answers.set()
         made = await asyncio.gather(*tasks, return_exceptions=True)
         assert [isinstance(one, Reservation) for one in made] == [True] * 3 + [False] * 3
+
+
+@asynchronous
+async def test_whoever_waits_when_the_store_is_lost_hears_of_it():
+    store = Slow()
+    async with running(store) as budgets:
+        first = asyncio.create_task(budgets.reserve(grant(1.0), 0.1, "a"))
+        await until(lambda: store.num_asked == 1)
+        others = [asyncio.create_task(budgets.reserve(grant(1.0), 0.1, id)) for id in "bc"]
+        await asyncio.sleep(0)
+        store.away = True
+        store.answers.set()
+        assert not (await first).local
+        assert [(await other).local for other in others] == [True, True]
+        store.away = False
 
 
 @asynchronous
