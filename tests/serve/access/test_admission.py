@@ -117,7 +117,9 @@ def test_rotation_keeps_the_old_secret_for_its_grace_only(ledger, ring, clock):
     third = rotate_key(ledger, "app", now_s=1060.0, grace_s=60.0)
     fourth = rotate_key(ledger, "app", now_s=1061.0, grace_s=60.0)
     ring.load(ledger)
-    assert refused(ring, bearer(second)).status == 401  # a second rotation ends the first one's grace
+    assert (
+        refused(ring, bearer(second)).status == 401
+    )  # a second rotation ends the first one's grace
     ring.admit(bearer(third))
     ring.admit(bearer(fourth))
     fifth = rotate_key(ledger, "app", now_s=1062.0, grace_s=0.0)

@@ -246,7 +246,7 @@ class Limits:
         )
 
 
-def wait_s(current: int, before: int, room: int, left: float) -> float:
+def wait_s(current: int, before: int, room: float, left: float) -> float:
     """Seconds until current + before * (what is left of the window) is at most `room`, if nothing more
     is counted."""
     if current + before * left <= room:
