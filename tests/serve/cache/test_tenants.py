@@ -71,9 +71,7 @@ class Walk(RuleBasedStateMachine):
     async def open_worker(self, number):
         host = self.far_host if number == 2 else self.host
         link = Link(self.url, timeout_s=5.0)
-        remote = SharedTier(
-            link, namespace=self.namespace, poll_s=3600.0, clock=lambda: self.now
-        )
+        remote = SharedTier(link, namespace=self.namespace, poll_s=3600.0, clock=lambda: self.now)
         remote.start()
         while not link.connected:
             await asyncio.sleep(0.001)
@@ -113,6 +111,7 @@ class Walk(RuleBasedStateMachine):
             whole=meaning(tenant, model, body, epoch).encode(),
         )  # fmt: skip
         tiers.put(key, stored)
+        assert late == (tiers.get(key) is None)
 
     @rule(
         worker=WORKERS,
