@@ -32,6 +32,11 @@ def surrogate_tag(name: str) -> str:
     return _tag("key", name)
 
 
+def epoch_tag(epoch: int) -> str:
+    """For the room only: answers of another policy epoch have other keys and are not found anyway."""
+    return f"epoch:{epoch}"
+
+
 def _tag(kind: str, name: str) -> str:
     if name.isascii() and len(name) <= MAX_TAG_BYTES:
         return f"{kind}:{name}"
@@ -44,6 +49,7 @@ def tags_of(stored: Stored) -> tuple[str, ...]:
         EVERYTHING,
         tenant_tag(stored.tenant),
         model_tag(stored.model_digest),
+        epoch_tag(stored.epoch),
         *map(surrogate_tag, stored.surrogates),
     )
 
@@ -76,7 +82,7 @@ class Marks:
 
     def learn(self, marks: Mapping[str, float]) -> bool:
         """Take over what another process or host has marked. False: none of it was new."""
-        return any([self.add(tag, at_s) for tag, at_s in marks.items()])
+        return sum(self.add(tag, at_s) for tag, at_s in marks.items()) > 0
 
     def _merge(self) -> None:
         by_age = sorted(self.at_s.items(), key=lambda mark: mark[1])

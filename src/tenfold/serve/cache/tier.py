@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -48,6 +48,7 @@ class Tier(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
 class RemoteTier(Protocol):
     """A place beyond a network. It is away at times; then `get` says None at once and `put` forgets."""
 
@@ -94,6 +95,7 @@ class LookupTier(Protocol):
     async def find(self, asked: Asked) -> Stored | None: ...
 
 
+@runtime_checkable
 class MarkBoard(Protocol):
     """Where workers of a host see each other's purges (the host tier)."""
 
@@ -262,9 +264,23 @@ class Tiers:
             self.learn(self._board.marks())
 
 
-def open_tiers(names: Sequence[str], makers: dict[str, Callable[[], Tier]]) -> Tiers:
-    """The chain of `names`. Raises UnknownName for a tier that nobody makes."""
+def open_tiers(
+    names: Sequence[str], makers: Mapping[str, Callable[[], Tier | RemoteTier]]
+) -> Tiers:
+    """The chain of `names`, in that order; what is remote comes last.
+
+    Raises UnknownName for a tier that nobody makes.
+    """
     for name in names:
         if name not in makers:
             raise UnknownName("tier", name, makers, where="tiers")
-    return Tiers([makers[name]() for name in names])
+    near: list[Tier] = []
+    remote = None
+    for name in names:
+        made = makers[name]()
+        if isinstance(made, RemoteTier):
+            remote = made
+        else:
+            near.append(made)
+    board = next((tier for tier in near if isinstance(tier, MarkBoard)), None)
+    return Tiers(near, remote=remote, board=board)
