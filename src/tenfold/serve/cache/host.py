@@ -42,7 +42,7 @@ Job = tuple[bytes, Stored] | Callable[[], None]
 
 
 class HostTier:
-    """For one event loop in each of several processes; the file is theirs together."""
+    """For one event loop in each of several processes; the file is theirs together. Open it after a fork."""
 
     name = "host"
 
