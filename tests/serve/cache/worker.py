@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import uvloop
+
 from tenfold.errors import BackendError, InputError
 from tenfold.serve.cache.claim import Claims
 from tenfold.serve.cache.exact import ExactTier
@@ -119,4 +121,4 @@ async def main(folder: Path, requests: int) -> None:
     host.close()
 
 
-asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2])))  # as the gateway runs

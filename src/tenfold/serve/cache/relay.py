@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from tenfold.errors import TenfoldError
+from tenfold.errors import StoreError, TenfoldError
 from tenfold.serve.cache.flight import Flight, Lost, Vacant
 from tenfold.serve.cache.flights import Flights
 from tenfold.serve.cache.stored import Stored, decode, encode
@@ -62,13 +62,20 @@ class Relay:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen. Raises OSError, also where the folder's name is too long for a socket (100 characters)."""
+        """Listen. Raises StoreError, also where the folder's name is too long for a socket."""
         for left in self._folder.glob("*.sock"):
             if not lives(left.stem):
                 left.unlink(missing_ok=True)
         path = self._path(os.getpid())
-        path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._accept, path)
+        try:
+            path.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._accept, path)
+        except OSError as error:
+            raise StoreError(
+                f"workers cannot follow each other: {error}",
+                where=str(path),
+                hint="a socket's path may have 100 characters; choose a shorter folder",
+            ) from None
 
     async def close(self) -> None:
         if self._server is not None:
