@@ -22,7 +22,6 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         (b"", b""),
         (b"GET / HT", b"408"),
         (GET[:-2], b"408"),
-        (b"\r\n", b"408"),
         (POST, b"408"),
         (POST + b"hello", b"408"),
         (CHUNKED, b"408"),

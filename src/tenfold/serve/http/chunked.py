@@ -22,13 +22,13 @@ _OVERHEAD_ALLOWANCE_BYTES = 64 * 1024
 class Chunks:
     """Takes a body's bytes as they come."""
 
-    __slots__ = ("_framing", "_left", "_limit", "_parts", "_rest", "_trailers", "num_bytes")
+    __slots__ = ("_content", "_framing", "_left", "_limit", "_rest", "_trailers", "num_bytes")
 
     def __init__(self, limit_bytes: int) -> None:
         self.num_bytes = 0
         """Of the body so far."""
         self._limit = limit_bytes
-        self._parts: list[bytes] = []
+        self._content = bytearray()  # not a list of parts: a chunk of two bytes would cost fifty
         self._rest = b""
         self._left = -1
         """Bytes until the chunk in hand and its line end are whole; -1: a size line comes next;
@@ -42,7 +42,7 @@ class Chunks:
         at = 0
         while True:
             if self._left >= 0:
-                at = self._content(data, at)
+                at = self._chunk(data, at)
                 if self._left >= 0:
                     self._rest = data[at:]
                     return None
@@ -61,14 +61,14 @@ class Chunks:
                 self._size(line)
 
     def body(self) -> bytes:
-        return b"".join(self._parts)
+        return bytes(self._content)
 
-    def _content(self, data: bytes, at: int) -> int:
+    def _chunk(self, data: bytes, at: int) -> int:
         """Takes what there is of the chunk in hand; where to go on. Its line end must be there as a whole."""
         wanted = self._left - 2
         if wanted > 0:
             part = data[at : at + wanted]
-            self._parts.append(part)
+            self._content += part
             at += len(part)
             self._left -= len(part)
         if self._left == 2 and len(data) - at >= 2:

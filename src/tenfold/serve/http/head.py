@@ -20,9 +20,11 @@ from tenfold.serve.http.limits import Limits
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-_LENGTH_LINE = re.compile(rb"\r\ncontent-length:[ ]?([0-9]{1,12})\r\n", re.IGNORECASE)
+_LENGTH_LINES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+"""As clients write it; a head with another spelling is read anew when its length differs."""
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=\-]*(:[0-9]*)?|\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
 _MAX_LENGTH_DIGITS = 12
+_MEANINGFUL = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
 
 
 class Head:
@@ -61,30 +63,31 @@ class Head:
 class Known:
     """A head that was read, and how to recognise it. One per connection, so it is bounded by the head."""
 
-    __slots__ = ("_digits", "_place", "_size", "_suffix", "head", "limit_bytes", "prefix")
+    __slots__ = ("_digits", "_place", "_prefix", "_size", "_suffix", "head", "limit_bytes")
 
     def __init__(self, raw: bytes, head: Head, limit_bytes: int) -> None:
         self.head = head
         self.limit_bytes = limit_bytes
         """What the body may have."""
-        found = _LENGTH_LINE.search(raw)
-        if found is None:
-            self.prefix, self._suffix, self._digits, self._place = raw, b"", b"", -1
-        else:
-            self.prefix, self._suffix = raw[: found.start(1)], raw[found.end(1) :]
-            self._digits = found[1]
-            self._place = [name for name, _ in head.headers].index(b"content-length")
-        self._size = len(self.prefix)
+        self._prefix, self._suffix, self._digits, self._place = raw, b"", b"", -1
+        for line in _LENGTH_LINES:
+            at = raw.find(line) + len(line)
+            if at >= len(line):
+                end = raw.index(b"\r", at)
+                self._prefix, self._digits, self._suffix = raw[:at], raw[at:end], raw[end:]
+                self._place = [name for name, _ in head.headers].index(b"content-length")
+                break
+        self._size = len(self._prefix)
 
-    def match(self, data: bytes) -> tuple[Headers, int, int] | None:
-        """For data that begins with this head: its headers, the body's length, and where the body begins."""
-        size = self._size
-        if not data.startswith(self.prefix):
+    def match(self, data: bytes, at: int = 0) -> tuple[Headers, int, int] | None:
+        """For data that has this head at `at`: its headers, the body's length, and where the body begins."""
+        if not data.startswith(self._prefix, at):
             return None
+        at += self._size
         if self._place < 0:
-            return self.head.headers, self.head.length, size
-        end = data.find(b"\r", size, size + _MAX_LENGTH_DIGITS + 1)
-        digits = data[size:end]
+            return self.head.headers, self.head.length, at
+        end = data.find(b"\r", at, at + _MAX_LENGTH_DIGITS + 1)
+        digits = data[at:end]
         if end < 0 or not digits.isdigit() or not data.startswith(self._suffix, end):
             return None
         headers = self.head.headers
@@ -108,7 +111,8 @@ def read_head(raw: bytes, limits: Limits) -> Head:
     line = b"%b %b HTTP/%b\r\n" % (method, reader.target, reader.version.encode())
     if not reader.whole or reader.version not in ("1.0", "1.1") or not raw.startswith(line):
         raise malformed("The request line is not one of HTTP/1.1.")
-    if raw.count(b"\r\n") != raw.count(b"\n") or raw.count(b"\r") != raw.count(b"\n"):
+    num_lines = len(reader.headers) + 2
+    if not raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r") == num_lines:
         raise malformed("A line of the request's head does not end as HTTP says.")
     if len(reader.target) > limits.max_target_bytes:
         raise target_too_long(limits)
@@ -126,6 +130,8 @@ def _checked(reader: _Reader, method: bytes) -> Head:
     expects_continue = False
     authority = b""
     for name, value in reader.headers:
+        if name not in _MEANINGFUL:
+            continue
         if name == b"host":
             hosts, authority = hosts + 1, value
         elif name == b"content-length":
