@@ -41,7 +41,6 @@ class Connection(asyncio.Protocol):
         "_head",
         "_headers",
         "_known",
-        "_limit_bytes",
         "_looping",
         "_num_bytes",
         "_num_misses",
@@ -75,7 +74,6 @@ class Connection(asyncio.Protocol):
         self._known: Known | None = None
         self._head: Head | None = None
         self._headers: Headers = ()
-        self._limit_bytes = 0
         self._body = bytearray()
         self._num_bytes = 0
         self._num_misses = 0
@@ -266,9 +264,8 @@ class Connection(asyncio.Protocol):
     def _open(self) -> bool:
         """Take a head off the buffer. False: it is not whole."""
         data, at = self._buffer, self._at
-        while (
-            at < len(data) and data[at] in b"\r\n"
-        ):  # some clients send an empty line behind a body
+        # Some clients send an empty line behind a body.
+        while at < len(data) and data[at] in b"\r\n":
             at += 1
         self._at = at
         if at == len(data):
@@ -277,28 +274,32 @@ class Connection(asyncio.Protocol):
             self._phase = _HEAD
             self._since = self.server.now
         known = self._known
-        found = None if known is None else known.match(data, at)
-        if found is not None:
-            assert known is not None
-            self._num_misses = 0
+        limits = self.server.limits
+        if known is not None and (found := known.match(data, at)) is not None:
+            head, limit_bytes = known.head, known.limit_bytes
             headers, length, start = found
+            self._num_misses = 0
+        elif known is not None and (found := known.compare(data, at)) is not None:
             head = known.head
-            self._limit_bytes = known.limit_bytes
+            headers, length, start = found
+            if start - at > limits.max_head_bytes:
+                raise self._endless(data[at:])
+            limit_bytes = self.server.body_limit(head, headers)
+            self._num_misses = 0
         else:
-            limits = self.server.limits
             end = data.find(b"\r\n\r\n", at, at + limits.max_head_bytes)
             if end < 0:
                 if len(data) - at >= limits.max_head_bytes:
-                    raise self._endless(data)
+                    raise self._endless(data[at:])
                 return False
             start = end + 4
             raw = data[at:start]
             head = read_head(raw, limits)
             headers, length = head.headers, head.length
-            self._limit_bytes = self.server.body_limit(head)
-            self._learn(raw, head)
-        if length > self._limit_bytes:
-            raise too_large(self._limit_bytes)
+            limit_bytes = self.server.body_limit(head, headers)
+            self._learn(raw, head, limit_bytes)
+        if length > limit_bytes:
+            raise too_large(limit_bytes)
         self._at = start
         if not length and not head.chunked:
             self._answer(head, headers, b"")
@@ -309,12 +310,11 @@ class Connection(asyncio.Protocol):
         self._since = self.server.now
         self._head, self._headers = head, headers
         self._wanted, self._num_bytes = length, 0
-        self._chunks = Chunks(self._limit_bytes) if head.chunked else None
+        self._chunks = Chunks(limit_bytes) if head.chunked else None
         return True
 
-    def _learn(self, raw: bytes, head: Head) -> None:
-        """Remember this head, unless those of this connection are never seen again: behind a proxy, or
-        with a trace id in each."""
+    def _learn(self, raw: bytes, head: Head, limit_bytes: int) -> None:
+        """Remember this head, unless those of this connection never resemble each other."""
         if self._known is not None:
             self._num_misses += 1
         self._known = None
@@ -324,7 +324,7 @@ class Connection(asyncio.Protocol):
             and not head.chunked
             and not head.expects_continue
         ):
-            self._known = Known(raw, head, self._limit_bytes)
+            self._known = Known(raw, head, limit_bytes)
 
     def _endless(self, data: bytes) -> Fault:
         limits = self.server.limits
