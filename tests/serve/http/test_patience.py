@@ -26,6 +26,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         (POST + b"hello", b"408"),
         (CHUNKED, b"408"),
         (CHUNKED + b"5\r\nhel", b"408"),
+        (CHUNKED + b"7a1200\r\nhel", b"408"),  # announced is not received
     ],
 )
 def test_a_request_that_never_ends(serving, loop_factory, sent, ends):
