@@ -33,7 +33,7 @@ SPOOL_AFTER_S = 2.0
 """A batch that the ledger has not taken for this long goes to the spool."""
 STOP_S = 5.0
 """How long the end may take when the ledger is away and a spool takes what is left."""
-UNSPOOLED_STOP_S = 30.0
+UNSPOOLED_STOP_S = 10.0
 """The same without a spool: what is not written then is lost."""
 _CLAIM_S = 15.0
 """How often files of workers that died are looked for."""
