@@ -112,6 +112,7 @@ class Gateway:
                 else lambda: EnergyBook(metering, self.fleet.pids, config.source)
             ),
             spool=None if config.spool is None else Spool(config.spool, config.spool_bytes),
+            durable=config.durable_events,
         )
         self.state = "starting"
         """`starting`, `serving` or `draining`."""

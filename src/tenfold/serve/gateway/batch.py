@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,8 +27,10 @@ Tables = dict[type, Mapping[str, Sequence[Any]]]
 class Batch:
     """Compared by identity: a batch is in one queue at a time."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, kept: Callable[[], None] | None = None) -> None:
+        """`kept` is called once, when all of it is in the ledger or on disk."""
         self.tables = tables
+        self.kept = kept
         self.made = time.monotonic()
 
     @property

@@ -109,8 +109,11 @@ class Writer:
     def forget(self, batch: Batch) -> None:
         """It is kept elsewhere. If it is being written at this moment, it may be written twice."""
         with self._changed:
-            if batch in self._pending:
-                self._pending.remove(batch)
+            if batch not in self._pending:
+                return
+            self._pending.remove(batch)
+        if batch.kept is not None:
+            batch.kept()
 
     def settle(self, timeout_s: float) -> bool:
         """Try to write everything now. True when nothing is left; False when it failed or took too long."""
