@@ -18,6 +18,7 @@ import gateway_cost
 import gateway_flight
 import gateway_growth
 import gateway_memory
+import gateway_overshoot
 import gateway_streams
 import harness
 from gateway_stage import Stage
@@ -49,7 +50,7 @@ PARTS: dict[str, Part] = {
     "added_ttft_p50_us": gateway_streams.added_ttft,
     "stream_frames_lost": gateway_streams.frames_lost,
     "edge_fill_vs_plain": elsewhere("gateway_edge", "a filled-in hit of nginx against a plain one"),
-    "budget_overshoot_reservations": elsewhere("gateway_budget", "what four workers overspend"),
+    "budget_overshoot_reservations": gateway_overshoot.measure,
     "growth": gateway_growth.measure,
     "soak_rss_mb_per_min": gateway_memory.soak,
 }

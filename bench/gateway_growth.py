@@ -31,14 +31,24 @@ def _keys(stage: Stage, quick: bool) -> Figures:
             first = stage.questions(_HITS)
             fill(ours, first, _HITS)
             costs = [
-                _cost(ours, quick, first=first, distinct=_HITS, random=True, num_keys=num_keys)
+                _cost(
+                    ours,
+                    quick,
+                    first=first,
+                    distinct=_HITS,
+                    random=True,
+                    num_keys=num_keys,
+                    vary=True,
+                )
                 for _ in _rounds(quick)
             ]
             rss_mb, _ = ours.memory_mb()
         yield (
             f"growth.keys.{num_keys}",
             _figure(
-                costs, f"exact hits with one of {num_keys} keys at random; {rss_mb:.0f} MB resident"
+                costs,
+                f"exact hits with one of {num_keys} keys at random, a number in every head so that none is like the last on "
+                f"its connection; {rss_mb:.0f} MB resident",
             ),
         )
 

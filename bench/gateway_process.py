@@ -139,7 +139,7 @@ class Server:
         """The end of what it wrote to its log."""
         if self.said is None or not self.said.exists():
             return ""
-        return " ".join(self.said.read_text(errors="replace").split())[-300:]
+        return " ".join(self.said.read_text(errors="replace").split())[-600:]
 
 
 def launch(

@@ -17,7 +17,6 @@ from tenfold.errors import UnknownName
 from tenfold.serve.cache.exact import ENTRY_BYTES, ExactTier
 from tenfold.serve.cache.tier import Tiers, open_tiers
 
-
 STEPS = st.lists(st.tuples(st.sampled_from("gpx"), st.integers(0, 30)), max_size=200)
 
 

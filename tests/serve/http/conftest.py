@@ -58,13 +58,14 @@ class Served:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    seen = b""
+    """Until the other side closes."""
+    seen = bytearray()
     try:
-        while part := connection.recv(65536):
+        while part := connection.recv(262_144):
             seen += part
     except ConnectionResetError:
         seen += b"<reset>"
-    return seen
+    return bytes(seen)
 
 
 @pytest.fixture(params=["uvloop", "asyncio"])

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tenfold.serve.backends.base import BackendRefusal, ModelCard
-from tenfold.serve.backends.http_pool import Pool, PoolConfig
+import orjson
+
+from tenfold.serve.backends.base import Call, ModelCard
+from tenfold.serve.backends.openai_http import OpenAIBackend, OpenAIConfig
 from tenfold.serve.router.config import RouterConfig
 from tenfold.serve.router.fleet import Fleet
 from tenfold.serve.router.router import Router
@@ -78,7 +80,11 @@ class Scripted:
 
 
 async def attempt(member, card):
-    return await member.backend.open(card.name)
+    if isinstance(member.backend, Scripted):
+        return await member.backend.open(card.name)
+    plain = {"model": card.name, "messages": []}
+    call = Call("id", "/v1/chat/completions", card.name, orjson.dumps(plain), plain)
+    return await member.backend.open(call)
 
 
 class Clock:
@@ -115,15 +121,19 @@ async def said(routed) -> bytes:
 
 @dataclass
 class Served:
-    """A real HTTP/1.1 server on a real port. `script` maps nothing to what it does with a request."""
+    """A real HTTP/1.1 server on a real port; `behave` answers each request."""
 
     name: str
     behave: Callable[[asyncio.StreamWriter], Awaitable[None]]
     num_requests: int = 0
+    num_probes: int = 0
     num_gone: int = 0
     port: int = 0
     server: asyncio.Server | None = None
     writers: set = field(default_factory=set)
+
+    async def listing(self, writer) -> None:
+        await reply(200, b'{"data": [{"id": "m"}]}')(writer)
 
     async def listen(self) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -140,6 +150,10 @@ class Served:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                if head.startswith(b"GET"):  # what it has, or whether it is well
+                    self.num_probes += 1
+                    await self.listing(writer)
+                    continue
                 length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
                 await reader.readexactly(length)
                 self.num_requests += 1
@@ -151,57 +165,32 @@ class Served:
             writer.close()
 
 
-class Remote:
-    """A backend over the gateway's own connections to a `Served`."""
-
-    def __init__(self, served: Served, name: str = "") -> None:
-        self.name = name or served.name
-        self.served = served
-        self.state = "new"
-
-    async def start(self) -> None:
-        self.state = "started"
-        where = f"http://127.0.0.1:{self.served.port}"
-        self.pool = Pool(where, PoolConfig(connect_timeout_s=5))
-
-    async def stop(self) -> None:
-        self.state = "stopped"
-        self.pool.close()
-
-    def cards(self) -> Sequence[ModelCard]:
-        return [ModelCard(name="m")]
-
-    def pids(self) -> Sequence[int]:
-        return ()
-
-    async def open(self, model: str):
-        response = await self.pool.request(b"POST", b"/v1/x", [], b"{}")
-        if response.status != 200:
-            body = await response.read(10_000)
-            wait = response.headers.get(b"retry-after")
-            raise BackendRefusal(
-                body.decode(),
-                status=response.status,
-                retry_after_s=None if wait is None else float(wait),
-                where=self.name,
-            )
-        return _Body(response)
+@asynccontextmanager
+async def listening(*servers: Served) -> AsyncIterator[None]:
+    for server in servers:
+        await server.listen()
+    try:
+        yield
+    finally:
+        for server in servers:
+            await server.die()
 
 
-class _Body:
-    stream = False
-    outcome = None
+def remote(served: Served) -> OpenAIBackend:
+    """The gateway's own backend in front of a server."""
+    base = f"http://127.0.0.1:{served.port}/v1"
+    return OpenAIBackend(OpenAIConfig(base_url=base), name=served.name)
 
-    def __init__(self, response) -> None:
-        self._response = response
-        self.close = response.close
 
-    def __aiter__(self):
-        return self._response.__aiter__()
+def chat(text: str) -> bytes:
+    """The JSON body of an answer."""
+    message = {"role": "assistant", "content": text}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    return orjson.dumps({"id": "r", "object": "chat.completion", "choices": choices})
 
 
 def reply(status: int, body: bytes, *headers: bytes) -> Callable:
-    wire = b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n%b\r\n%b" % (
+    wire = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b" % (
         status,
         len(body),
         b"".join(header + b"\r\n" for header in headers),
@@ -213,4 +202,3 @@ def reply(status: int, body: bytes, *headers: bytes) -> Callable:
         await writer.drain()
 
     return behave
-

@@ -221,6 +221,7 @@ def test_joules_as_measured_order_the_members():
         {"prefix_load": 1},
         {"prefix_entries": 1},
         {"first_part_timeout_s": 0},
+        {"probe_interval_s": 0},
         {"max_wait_s": -1},
         {"max_wait_s": float("nan")},
         {"fallbacks": {"m": ("m",)}},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import random
 import subprocess
 import sys
@@ -26,7 +27,9 @@ from tenfold.serve.router.ring import Ring
 from .scripted import Scripted
 
 
-@given(shared=st.binary(max_size=3000), one=st.binary(max_size=2000), other=st.binary(max_size=2000))
+@given(
+    shared=st.binary(max_size=3000), one=st.binary(max_size=2000), other=st.binary(max_size=2000)
+)
 def test_chains_agree_exactly_as_far_as_prompts_do(shared, one, other):
     first, second = shared + one, shared + other
     same = 0
@@ -52,9 +55,19 @@ def test_a_longer_conversation_begins_with_the_shorter_one(field):
     turns = [{"role": "user", "content": f"{n} " * 400} for n in range(5)]
     said = [conversation({field: turns[:n], "temperature": n, "user": str(n)}) for n in range(1, 6)]
     chains = [chain("m", text) for text in said]
-    for shorter, longer in zip(chains, chains[1:], strict=False):
+    for shorter, longer in itertools.pairwise(chains):
         assert len(longer) > len(shorter) > 0
         assert longer[: len(shorter) - 1] == shorter[:-1]
+
+
+def test_a_long_history_is_read_no_further_than_its_blocks_go():
+    class Unread:
+        """orjson raises on it."""
+
+    long = [{"role": "user", "content": "x" * 600} for _ in range(100)]
+    assert len(chain("m", conversation({"messages": [*long, Unread()]}))) == MAX_BLOCKS
+    with pytest.raises(TypeError):
+        conversation({"messages": [*long[:5], Unread()]})
 
 
 def test_a_hundred_thousand_prompts_stay_within_the_bound():
@@ -103,6 +116,14 @@ def test_keys_move_only_from_the_name_that_went(names, data):
     for key, owner in before.items():
         assert ring.nearest(key, left) == (owner if owner != gone else ring.nearest(key, left))
         assert owner == gone or ring.nearest(key, left) == owner
+
+
+def test_names_that_went_take_no_room():
+    ring = Ring()
+    for number in range(300):
+        ring.nearest(number, {f"b{number}", "stays"})
+        ring.remove(f"b{number}")
+    assert len(ring) == 1
 
 
 def test_the_ring_shares_keys_among_its_names():
@@ -198,3 +219,20 @@ def test_gateways_that_share_no_table_agree_on_new_conversations():
         assert other.choose(ask, second[::-1], 0.0).member.name == name
         chosen[name] += 1
     assert len(chosen) == 5
+
+
+def test_conversations_that_share_a_system_prompt_are_spread():
+    """One after the other, so that load gives no reason: their own blocks decide where they live."""
+    config = RouterConfig(policy="prefix")
+    draw = random.Random(4)
+    policy, fleet = open_policy(config), fleet_of(4, config)
+    system = draw.randbytes(4 * BLOCK_BYTES)
+    homes = Counter()
+    for _ in range(80):
+        talk = system + draw.randbytes(6 * BLOCK_BYTES)
+        home = policy.choose(RouteAsk("m", prefix=chain("m", talk)), fleet, 0.0)
+        longer = chain("m", talk + draw.randbytes(3 * BLOCK_BYTES))
+        assert policy.choose(RouteAsk("m", prefix=longer), fleet, 0.0) is home
+        homes[home.member.name] += 1
+    assert len(homes) == 4
+    assert max(homes.values()) < 40

@@ -177,7 +177,11 @@ async def test_a_total_outage_is_not_made_worse_by_retries(count):
     backends = [Scripted(f"b{n}", raising(Unreachable("refused"))) for n in range(count)]
     clock = Clock()
     async with routing(
-        *backends, now=clock, backoff_s=0, retry_floor_per_s=1, retry_share=0.2
+        *backends,
+        now=clock,
+        backoff_s=0,
+        retry_floor_per_s=1,
+        retry_share=0.2,
     ) as router:
         for _ in range(1000):
             with pytest.raises(Unreachable):
@@ -188,6 +192,18 @@ async def test_a_total_outage_is_not_made_worse_by_retries(count):
         states = [member.breaker.state for member in router.fleet.members]
         assert states.count(CLOSED) == 1
         assert states.count(OPEN) == count - 1
+
+
+async def test_retries_are_bounded_while_everybody_seems_well():
+    """Members that are full say so and are not ejected; every request would be tried three times."""
+    full = raising(BackendRefusal("full", status=503, retry_after_s=0))
+    backends = [Scripted(name, full) for name in "abc"]
+    async with routing(*backends, now=Clock(), backoff_s=0) as router:
+        for _ in range(500):
+            with pytest.raises(BackendRefusal):
+                await router.open(RouteAsk("m"), attempt)
+        assert {member.breaker.state for member in router.fleet.members} == {CLOSED}
+        assert 500 < sum(backend.opened for backend in backends) <= 500 * 1.2 + 10
 
 
 async def test_an_ejected_member_comes_back_by_a_probe():

@@ -48,6 +48,21 @@ async def test_first_come_first_served_and_newcomers_do_not_jump_the_line():
         assert await served([*tasks[1:], late], tasks[0].result()) == [0, 1, 2, 3]
 
 
+async def test_a_small_request_does_not_pass_a_large_one_that_was_here_before():
+    async with routing(Scripted("a"), max_outstanding=2) as router:
+        first, second = [await router.open(RouteAsk("m"), attempt) for _ in range(2)]
+        large, small = await in_line(router, RouteAsk("m", slots=2), RouteAsk("m"))
+        first.close()
+        (late,) = await in_line(router, RouteAsk("m"))  # there is room for it, but not its turn
+        assert not large.done()
+        assert not small.done()
+        assert not late.done()
+        second.close()
+        (await large).close()
+        (await small).close()
+        (await late).close()
+
+
 async def test_higher_priority_first_and_tenants_take_turns():
     async with routing(Scripted("a"), max_outstanding=1) as router:
         first = await router.open(RouteAsk("m"), attempt)
@@ -105,7 +120,8 @@ async def test_room_handed_to_one_who_leaves_in_that_moment_goes_to_the_next():
         one.cancel()  # it has the room already but does not know
         two.cancel()  # it is still in line
         (await three).close()
-        assert one.cancelled() and two.cancelled()
+        assert one.cancelled()
+        assert two.cancelled()
 
 
 async def test_a_large_request_fits_when_the_member_is_idle():

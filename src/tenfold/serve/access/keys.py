@@ -68,6 +68,12 @@ class KeyRing:
         self._by_hash |= self._lent
         return secret
 
+    def govern(self, tenants: Mapping[str, TenantPolicy]) -> None:
+        """Other rules for tenants; they hold from the next `load`, which also asks for the keys anew."""
+        if dict(tenants) != self._tenants:
+            self._tenants = dict(tenants)
+            self._made = {}
+
     def load(self, ledger: Ledger) -> None:
         """Replace the table by what the ledger says. On a LedgerError the old table stays."""
         made = ledger.read(VirtualKey)

@@ -33,7 +33,7 @@ _SUSPICIOUS = 1 << (COUNT_BITS - 1)
 class Meter:
     """One limit of one process: where its counters are, and what is known of this window.
 
-    `floors` is what the cells of this window add up to without their counts: their window numbers, and the
+    A floor is what the cells of this window add up to without their counts: their window numbers, and the
     old cells as they are. So a count is one sum less the floor; a worker that counts for the first time in
     this window lifts the sum by a whole window number, and the floor is looked up anew.
     """
@@ -45,10 +45,18 @@ class Meter:
 
     def __init__(self, cap: Cap, tag: int, row: int) -> None:
         self.cap = cap
-        self.rpm = _NO_LIMIT if cap.rpm is None else cap.rpm
+        # A hair more than the limit: after the wait that a refusal names there must be room.
+        self.rpm = _NO_LIMIT if cap.rpm is None else cap.rpm * (1 + 1e-9) + 1e-6
         self.tpm = _NO_LIMIT if cap.tpm is None else cap.tpm
         self.tag = tag
         self.row = row
+        self.requests_at = self.tokens_at = 0
+        """Bytes into the file: this window's cells."""
+        self.own_requests = self.own_tokens = 0
+        """Words into it: this worker's."""
+        self.request_floor = self.token_floor = 0
+        self.before_requests = self.before_tokens = 0
+        """The previous window's."""
         self.since = self.until = 0.0
         """Windows between which the rest holds."""
 
@@ -216,11 +224,11 @@ class Limits:
         requests, tokens, left = self._sums(meter)
         if kind == "requests":
             wait = wait_s(requests, meter.before_requests, meter.rpm - 1, left)
-            limit, what = meter.rpm, "RPM"
+            limit, what = meter.cap.rpm, "RPM"
         else:
             # Any room will do: the count must fall below the limit.
             wait = wait_s(tokens, meter.before_tokens, meter.tpm - 1, left)
-            limit, what = meter.tpm, "TPM"
+            limit, what = meter.cap.tpm, "TPM"
         whose = "this API key" if meter.cap.name.startswith("key:") else "this organization"
         room, reset_s = self._room(meter, kind)
         name = kind.encode()

@@ -20,6 +20,7 @@ import orjson
 
 from tenfold.errors import BackendError, ConfigError, UnknownName
 from tenfold.serve.backends.base import (
+    Answer,
     BackendRefusal,
     Call,
     Embeddings,
@@ -57,6 +58,8 @@ class OpenAIConfig:
 class OpenAIBackend:
     """Answers with a server that speaks the OpenAI protocol."""
 
+    models_path = b"/models"
+
     def __init__(
         self, config: OpenAIConfig, *, name: str = "openai", tls: ssl.SSLContext | None = None
     ) -> None:
@@ -70,9 +73,8 @@ class OpenAIBackend:
             (b"content-type", b"application/json"),
             (b"accept", b"application/json, text/event-stream"),
             (b"user-agent", b"tenfold"),
+            *self._credentials(config),
         ]
-        if config.api_key:
-            self._headers.append((b"authorization", b"Bearer " + config.api_key.encode()))
         self.speaks = config.speaks
         self._heads = {
             endpoint: self._pool.head(
@@ -80,6 +82,12 @@ class OpenAIBackend:
             )
             for endpoint in config.speaks
         }
+
+    def _credentials(self, config: OpenAIConfig) -> Sequence[tuple[bytes, bytes]]:
+        """The headers that show the key."""
+        if not config.api_key:
+            return ()
+        return ((b"authorization", b"Bearer " + config.api_key.encode()),)
 
     async def start(self) -> None:
         """Ask the server for its models. Raises BackendError while it is not there, ConfigError when it
@@ -96,6 +104,10 @@ class OpenAIBackend:
             self._names = {name: name for name in listed}
         self._cards = tuple(_card(here, listed[there]) for here, there in self._names.items())
 
+    async def probe(self) -> None:
+        """Whether the server is well, by its list of models. Raises BackendError."""
+        await self._listing()
+
     async def stop(self) -> None:
         self._pool.close()
 
@@ -105,7 +117,7 @@ class OpenAIBackend:
     def pids(self) -> Sequence[int]:
         return ()
 
-    async def open(self, call: Call) -> Forwarded:
+    async def open(self, call: Call) -> Answer:
         head = self._heads.get(call.endpoint)
         if head is None:
             raise UnknownName("endpoint", call.endpoint, self._heads, where=self.name)
@@ -136,7 +148,7 @@ class OpenAIBackend:
             raise UnknownName("model", model, self._names) from None
 
     async def _listing(self) -> Any:
-        head = self._pool.head(b"GET", self._path + b"/models", self._headers)
+        head = self._pool.head(b"GET", self._path + self.models_path, self._headers)
         response = await self._pool.request(head)
         try:
             if response.status != 200:

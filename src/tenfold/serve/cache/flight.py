@@ -16,8 +16,21 @@ from tenfold.errors import BackendError
 from tenfold.serve.cache.stored import Stored
 
 
+class Trials:
+    """Leaders that failed one after the other, as those know who followed them."""
+
+    __slots__ = ("error", "num_failed")
+
+    def __init__(self) -> None:
+        self.num_failed = 0
+        self.error: BaseException | None = None
+
+
 class Vacant(Exception):
-    """The leader is gone and this follower has had nothing yet: join again. The first to do so leads."""
+    """The leader is gone and this follower has had nothing yet: join again, with this. The first leads."""
+
+    def __init__(self, trials: Trials | None = None) -> None:
+        self.trials = trials or Trials()
 
 
 class Lost(BackendError):
@@ -39,8 +52,7 @@ class Flight:
         """What the leader knew of the answer at its end."""
         self.stored: Stored | None = None
         """The whole answer, where it can be replayed. A flight may have this and no parts."""
-        self.num_failed = 0
-        """Leaders that this key had before, in a row, and that failed."""
+        self.trials = Trials()
         self.error: BaseException | None = None
         self.shared = False
         """The error is the request's own fault: a next leader would only meet it again."""
@@ -100,14 +112,15 @@ class Flight:
         It is cancelled when the last of them leaves. With nobody there it is not begun: False.
         """
         if not self._followers or self.done:
-            rest.close()
+            if not isinstance(rest, asyncio.Task):
+                rest.close()
             return False
         self.carry(rest)
         return True
 
-    def carry(self, work: Coroutine[Any, Any, None]) -> None:
+    def carry(self, work: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
         """Have `work` lead. It is cancelled when the last follower leaves."""
-        self._task = asyncio.get_running_loop().create_task(work)
+        self._task = asyncio.ensure_future(work)
         self._task.add_done_callback(self._ended)
 
     def cancel(self) -> None:
@@ -188,8 +201,7 @@ class Follower:
         """Until there is something to send. Raises what the leader met, or Vacant."""
         while not (self._flight.begun or self._flight.done):
             await self._wait()
-        if not self._flight.begun:
-            self._check()
+        self._check()
 
     def __aiter__(self) -> Follower:
         return self
@@ -198,6 +210,8 @@ class Follower:
         """All that has come since, in one. Vacant may still come in place of the first part: send the status
         with that, not before."""
         flight = self._flight
+        if not self.at:
+            self._check()  # better a new beginning than a beginning without an end
         while not self._behind:
             held = flight._parts
             start = self.at - flight._first
@@ -209,6 +223,8 @@ class Follower:
                 self._check()
                 raise StopAsyncIteration
             await self._wait()
+            if not self.at:
+                self._check()
         raise Lost("this client reads too slowly")
 
     def close(self) -> None:
@@ -224,10 +240,8 @@ class Follower:
         if error is None:
             return
         if not self._flight.shared and not self.at:
-            raise Vacant
-        if not isinstance(error, Exception):  # a leader's cancellation is not ours
-            error = Lost("the leader left")
-        raise error.with_traceback(None)
+            raise Vacant(self._flight.trials)
+        raise fresh(error)
 
     async def _wait(self) -> None:
         self._waiter = asyncio.get_running_loop().create_future()
@@ -239,3 +253,10 @@ class Follower:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def fresh(error: BaseException) -> Exception:
+    """`error` to be raised once more, to somebody else: a leader's cancellation is not theirs."""
+    if not isinstance(error, Exception):
+        return Lost("the leader left")
+    return error.with_traceback(None)

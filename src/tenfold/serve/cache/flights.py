@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tenfold.serve.cache.claim import Claims
-from tenfold.serve.cache.flight import Flight, Vacant
+from tenfold.serve.cache.flight import Flight, Lost, Trials, Vacant, fresh
 from tenfold.serve.cache.stored import Stored
 
 FIRST_WAIT_S = 0.005
@@ -70,8 +70,6 @@ class Flights:
         self._max_leaders = max_leaders
         self._patience_s = patience_s
         self._tokens: dict[Flight, object] = {}
-        self._vacant: dict[bytes, int] = {}
-        """Key -> leaders that failed, while followers are about to join again."""
         self._alone: set[bytes] = set()
         """Keys whose claim is held by a process that cannot be followed."""
 
@@ -83,8 +81,14 @@ class Flights:
         """One in this process that can be joined."""
         return self._flights.get(key)
 
-    def join(self, key: bytes) -> tuple[Flight, bool]:
-        """The flight, and whether to lead it. A follower first awaits `flight.follow().begun()`."""
+    def join(self, key: bytes, after: Vacant | None = None) -> tuple[Flight, bool]:
+        """The flight, and whether to lead it. A follower first awaits `flight.follow().begun()`.
+
+        `after` is what a follower met that joins again. Raises the last leader's error when enough failed.
+        """
+        trials = after.trials if after is not None else Trials()
+        if trials.error is not None and trials.num_failed >= self._max_leaders:
+            raise fresh(trials.error)
         flight = self._flights.get(key)
         if flight is not None:
             self.num_followed += 1
@@ -92,10 +96,10 @@ class Flights:
         near = self.neighbours
         if near is None or key in self._alone or len(self._flights) >= self._max_flights:
             self._alone.discard(key)
-            return self.lead(key), True
+            return self._lead(key, trials), True
         token = near.claims.take(key)
         if token is None:
-            flight = self._list(key)
+            flight = self._list(key, trials)
             flight.carry(self._relay(flight, near))
             self.num_followed += 1
             return flight, False
@@ -105,23 +109,26 @@ class Flights:
             flight = Flight(key, self._max_flight_bytes, lambda landed: None)
             flight.end(None, stored)
             return flight, False
-        flight = self.lead(key)
+        flight = self._lead(key, trials)
         self._tokens[flight] = token
         return flight, True
 
     def lead(self, key: bytes) -> Flight:
         """A flight of this request's own, whatever others do; others may follow it where there is room."""
-        self.num_led += 1
-        return self._list(key)
+        return self._lead(key, Trials())
 
     def close(self) -> None:
         """Ends what follows other processes and what goes on without its leader."""
         for flight in list(self._flights.values()):
             flight.cancel()
 
-    def _list(self, key: bytes) -> Flight:
+    def _lead(self, key: bytes, trials: Trials) -> Flight:
+        self.num_led += 1
+        return self._list(key, trials)
+
+    def _list(self, key: bytes, trials: Trials) -> Flight:
         flight = Flight(key, self._max_flight_bytes, self._landed)
-        flight.num_failed = self._vacant.pop(key, 0)
+        flight.trials = trials
         if len(self._flights) < self._max_flights:
             self._flights.setdefault(key, flight)
         return flight
@@ -132,13 +139,9 @@ class Flights:
             del self._flights[flight.key]
         if not flight.done:
             return
-        if flight.error is not None and not flight.shared and not isinstance(flight.error, Vacant):
-            if flight.num_failed + 1 >= self._max_leaders:
-                flight.shared = True
-            elif flight.num_followers:
-                self._vacant[flight.key] = flight.num_failed + 1
-                if len(self._vacant) > self._max_flights:
-                    del self._vacant[next(iter(self._vacant))]
+        if isinstance(flight.error, Exception) and not isinstance(flight.error, Vacant):
+            flight.trials.num_failed += 1
+            flight.trials.error = flight.error
         token = self._tokens.pop(flight, None)
         if token is not None and self.neighbours is not None:
             claims, key = self.neighbours.claims, flight.key
@@ -163,7 +166,7 @@ class Flights:
                         return
                 except (OSError, TimeoutError) as error:
                     if flight.begun:
-                        flight.fail(error)
+                        flight.fail(Lost(f"the answer broke off in another worker: {error}"))
                         return
                 stored = near.look(flight.key)
                 if stored is not None:

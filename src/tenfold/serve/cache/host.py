@@ -51,7 +51,7 @@ class HostTier:
         folder: Path,
         *,
         max_bytes: int,
-        batch_s: float = 0.005,
+        batch_s: float = 0.01,
         in_use: Callable[[bytes], bool] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -88,12 +88,14 @@ class HostTier:
 
     @property
     def num_entries(self) -> int:
-        return self._stat(self._answers)["entries"]
+        with self._begin() as txn:
+            return txn.stat(self._answers)["entries"]
 
     @property
     def num_bytes(self) -> int:
         """Of the file's pages that are in use."""
-        return self._used_bytes(None)
+        with self._begin() as txn:
+            return self._used_bytes(txn)
 
     def get(self, key: bytes) -> Stored | None:
         try:
@@ -239,7 +241,7 @@ class HostTier:
         place = self._next_place(txn)
         oldest = txn.cursor(self._order)
         while self._used_bytes(txn) > room_bytes and oldest.first():
-            key = oldest.value()
+            key = bytes(oldest.value())
             oldest.delete()
             if spared < EVICTION_SLICE and (
                 key in self._touched or (self._in_use is not None and self._in_use(key))
@@ -288,18 +290,12 @@ class HostTier:
         except lmdb.Error as error:
             self._say(error)
 
-    def _used_bytes(self, txn: lmdb.Transaction | None) -> int:
+    def _used_bytes(self, txn: lmdb.Transaction) -> int:
         pages = 0
         for table in (self._answers, self._order):
-            stat = self._stat(table, txn)
+            stat = txn.stat(table)
             pages += stat["leaf_pages"] + stat["branch_pages"] + stat["overflow_pages"]
         return pages * self._page_bytes
-
-    def _stat(self, table: object, txn: lmdb.Transaction | None = None) -> dict[str, int]:
-        if txn is not None:
-            return txn.stat(table)
-        with self._begin() as reading:
-            return reading.stat(table)
 
     def _say(self, error: lmdb.Error) -> None:
         kind = type(error).__name__

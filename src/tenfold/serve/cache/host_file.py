@@ -78,7 +78,10 @@ class HostFile:
             if (self.folder / "state").read_text() != SUSPECT:
                 self.env.sync(True)
                 (self.folder / "state").write_text(SYNCED)
-        except (OSError, lmdb.Error):  # others have it open, or the disk is full: then it is not safe
+        except (
+            OSError,
+            lmdb.Error,
+        ):  # others have it open, or the disk is full: then it is not safe
             pass
         self.env.close()
         os.close(self._guard)
@@ -150,7 +153,9 @@ def _number(path: Path) -> mmap.mmap:
     try:
         if os.fstat(descriptor).st_size != 8:
             os.truncate(descriptor, 8)
-            os.pwrite(descriptor, bytes(8), 0)  # now, so that a full disk is an error and not a signal
+            os.pwrite(
+                descriptor, bytes(8), 0
+            )  # now, so that a full disk is an error and not a signal
         return mmap.mmap(descriptor, 8)
     finally:
         os.close(descriptor)

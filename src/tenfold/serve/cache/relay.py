@@ -25,10 +25,8 @@ from tenfold.serve.cache.stored import Stored, decode, encode
 
 KEY_BYTES = 32
 MAX_FRAME_BYTES = 256 * 1024 * 1024
-BEAT_S = 1.0
-"""A leader that has nothing to say says so this often."""
-SILENCE_S = 5.0
-"""One that has not is taken for dead."""
+BEATS = 4
+"""A leader that has nothing to say says so this often within the silence that others bear."""
 
 _FRAME = struct.Struct(">cI")
 KNOWN, BEAT, BEGIN, PART, STORED, END, FAIL, UNKNOWN = (b"%c" % code for code in b"KTBPSEFU")
@@ -43,6 +41,7 @@ class Relay:
         flights: Flights,
         look: Callable[[bytes], Stored | None],
         *,
+        silence_s: float = 5.0,
         pack: Callable[[Any], Any] = lambda outcome: outcome,
         unpack: Callable[[Any], Any] = lambda packed: packed,
         errors: Sequence[type[TenfoldError]] = (),
@@ -50,11 +49,12 @@ class Relay:
         """`folder` holds the claims and the sockets. `look` finds an answer in any tier of this process.
 
         `pack` turns an outcome into what msgpack can say, `unpack` back. An error of a class in `errors`
-        arrives as itself, any other as Lost.
+        arrives as itself, any other as Lost. A worker silent for `silence_s` is taken for dead.
         """
         self._folder = folder
         self._flights = flights
         self._look = look
+        self._silence_s = silence_s
         self._pack = pack
         self._unpack = unpack
         self._errors = {kind.__name__: kind for kind in errors}
@@ -64,7 +64,7 @@ class Relay:
     async def start(self) -> None:
         """Listen. Raises OSError, also where the folder's name is too long for a socket (100 characters)."""
         for left in self._folder.glob("*.sock"):
-            if not _lives(left.stem):
+            if not lives(left.stem):
                 left.unlink(missing_ok=True)
         path = self._path(os.getpid())
         path.unlink(missing_ok=True)
@@ -84,7 +84,7 @@ class Relay:
         try:
             writer.write(flight.key)
             while True:
-                kind, payload = await _frame(reader)
+                kind, payload = await self._frame(reader)
                 if kind == UNKNOWN:
                     return False
                 if kind == PART:
@@ -113,7 +113,7 @@ class Relay:
         self._serving.add(task)
         gone: asyncio.Task[bytes] | None = None
         try:
-            async with asyncio.timeout(SILENCE_S):
+            async with asyncio.timeout(self._silence_s):
                 key = await reader.readexactly(KEY_BYTES)
             # It says no more: whatever comes now is its end, and then nobody needs the answer.
             gone = asyncio.create_task(reader.read(1))
@@ -141,11 +141,11 @@ class Relay:
         with contextlib.closing(flight.follow()) as follower:
             _say(writer, KNOWN)
             try:
-                await _beating(follower.begun, writer)
+                await self._beating(follower.begun, writer)
                 _say(writer, BEGIN, bytes([flight.stream]) + flight.head)
                 with contextlib.suppress(StopAsyncIteration):
                     while True:
-                        _say(writer, PART, await _beating(follower.__anext__, writer))
+                        _say(writer, PART, await self._beating(follower.__anext__, writer))
                         await writer.drain()
             except (Vacant, Exception) as error:
                 if isinstance(error, OSError):
@@ -157,6 +157,23 @@ class Relay:
                     _say(writer, STORED, encode(flight.stored))
                 _say(writer, END, msgspec.msgpack.encode(self._pack(flight.outcome)))
             await writer.drain()
+
+    async def _frame(self, reader: StreamReader) -> tuple[bytes, bytes]:
+        async with asyncio.timeout(self._silence_s):
+            kind, length = _FRAME.unpack(await reader.readexactly(_FRAME.size))
+            if length > MAX_FRAME_BYTES:
+                raise ConnectionError("the leading worker speaks something else")
+            return kind, await reader.readexactly(length) if length else b""
+
+    async def _beating(self, step: Callable[[], Any], writer: StreamWriter) -> Any:
+        """What `step` gives, with a word to the other side while it takes its time."""
+        while True:
+            try:
+                async with asyncio.timeout(self._silence_s / BEATS):
+                    return await step()
+            except TimeoutError:
+                _say(writer, BEAT)
+                await writer.drain()
 
     def _packed(self, error: BaseException) -> bytes:
         fields = vars(error) if type(error).__name__ in self._errors else {}
@@ -181,26 +198,8 @@ def _say(writer: StreamWriter, kind: bytes, payload: bytes = b"") -> None:
     writer.write(_FRAME.pack(kind, len(payload)) + payload)
 
 
-async def _frame(reader: StreamReader) -> tuple[bytes, bytes]:
-    async with asyncio.timeout(SILENCE_S):
-        kind, length = _FRAME.unpack(await reader.readexactly(_FRAME.size))
-        if length > MAX_FRAME_BYTES:
-            raise ConnectionError("the leading worker speaks something else")
-        return kind, await reader.readexactly(length) if length else b""
-
-
-async def _beating(step: Callable[[], Any], writer: StreamWriter) -> Any:
-    """What `step` gives, with a word to the other side while it takes its time."""
-    while True:
-        try:
-            async with asyncio.timeout(BEAT_S):
-                return await step()
-        except TimeoutError:
-            _say(writer, BEAT)
-            await writer.drain()
-
-
-def _lives(pid: str) -> bool:
+def lives(pid: str) -> bool:
+    """Whether there is a process of this number."""
     try:
         os.kill(int(pid), 0)
     except (ValueError, ProcessLookupError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from tenfold.core.ports import Ledger
@@ -23,12 +23,15 @@ from tenfold.serve.gateway.attempt import attempt_at
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
+from tenfold.serve.gateway.exposition import snapshot
 from tenfold.serve.gateway.memo import Known, Memo
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.pages import Pages
 from tenfold.serve.gateway.parts import Parts, open_parts
 from tenfold.serve.gateway.path import Path
 from tenfold.serve.gateway.recorder import Recorder
+from tenfold.serve.gateway.siblings import Siblings
+from tenfold.serve.gateway.snapshot import Snapshot
 from tenfold.serve.gateway.spool import Spool
 from tenfold.serve.gateway.work import Work, Works
 from tenfold.serve.http.asgi import App, Mounted
@@ -142,12 +145,17 @@ class Gateway:
         )
         self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
         self._pages = Pages(self, sorted(self._posts))
+        self._siblings: Siblings | None = None
+        if self.parts.run_folder is not None:
+            self._siblings = Siblings(self.parts.run_folder, self._snapshot)
 
     async def startup(self) -> None:
         """Read the keys, begin starting the backends. Raises LedgerError when keys cannot be read."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self.recorder.start)
         await self.parts.start()
+        if self._siblings is not None:
+            await self._siblings.start()
         self.fleet.start()
         self.state = "serving"
 
@@ -168,6 +176,8 @@ class Gateway:
         await self._works.end_all(_LAST_WORDS_S)
         for _, _, mounted in self._mounts:
             await mounted.cancel()
+        if self._siblings is not None:
+            await self._siblings.stop()
         await self.parts.stop()
         await asyncio.to_thread(self.recorder.stop)
         await self.fleet.stop()
@@ -354,6 +364,23 @@ class Gateway:
                 mounted(request)
                 return
         self._pages.handle(request)
+
+    def reload(
+        self, config: GatewayConfig, backends: Sequence[Backend], changed: Collection[str]
+    ) -> None:
+        """Take over other backends, routing, prices and tenants while requests go on. Backends named in
+        `changed` are replaced once their heirs are ready. What else stands in `config` needs a restart."""
+        self.fleet.reconfigure(backends, config.router, changed)
+        self._path.prices = PriceBook(config.prices, config.default_price)
+        self.keys.govern(config.tenants)
+        self._memo.clear()
+
+    async def snapshots(self) -> list[Snapshot]:
+        """What this worker counted, and what the others did."""
+        return [self._snapshot()] if self._siblings is None else await self._siblings.all()
+
+    def _snapshot(self) -> Snapshot:
+        return snapshot(self.tiers, self.fleet, self.recorder, str(self.parts.worker))
 
     def page_exchange(self) -> Exchange:
         """For a request that is answered here but costs nobody anything."""

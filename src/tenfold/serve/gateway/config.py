@@ -45,6 +45,8 @@ class GatewayConfig:
     """What hosts share: the `shared` tier, budgets, rates. Never logged: it may hold a password."""
     on_store_loss: Literal["local", "refuse"] = "local"
     """When the budget store is away: go by what this process knew last, or refuse what costs money."""
+    edge_max_age_s: int = 0
+    """How long a cache in front may keep an answer, 0 (not at all) or more."""
     router: RouterConfig = field(default_factory=RouterConfig)
     prices: Mapping[str, Price] = field(default_factory=dict)
     """Per model; what budgets are counted in."""

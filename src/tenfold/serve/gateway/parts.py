@@ -6,12 +6,15 @@ them. Without either, a gateway is complete in one process. It decides nothing a
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold.errors import ConfigError, UnknownName
+from tenfold.errors import ConfigError, StoreError, UnknownName
 from tenfold.serve.access.budgets.base import BudgetStore
 from tenfold.serve.access.budgets.budgets import Budgets
 from tenfold.serve.access.budgets.memory import MemoryBudgets
@@ -24,6 +27,7 @@ from tenfold.serve.cache.flights import Flights, Neighbours
 from tenfold.serve.cache.relay import Relay
 from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import RemoteTier, Tier, Tiers
+from tenfold.serve.refusal import Refusal
 
 if TYPE_CHECKING:
     from tenfold.serve.cache.host import HostTier
@@ -39,6 +43,9 @@ class Parts:
     flights: Flights
     limits: Limits
     budgets: Budgets
+    worker: int = 0
+    run_folder: Path | None = None
+    """Where the workers' sockets are."""
     relay: Relay | None = None
     claims: Claims | None = None
 
@@ -66,12 +73,14 @@ def open_parts(config: GatewayConfig, worker: int = 0, workers: int = 1) -> Part
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     tiers = _tiers(config, folder)
     host = next((tier for tier in tiers.chain if tier.name == "host"), None)
-    claims = relay = None
+    claims = relay = run_folder = None
     flights = Flights()
-    if folder is not None and host is not None and workers > 1:
-        claims = Claims(folder / "flights")
+    if folder is not None and workers > 1:
+        run_folder = _short(folder)
+    if run_folder is not None and host is not None:
+        claims = Claims(run_folder)
         relay = Relay(
-            folder / "flights", flights, _looking(tiers), pack=packed, unpack=unpacked, errors=()
+            run_folder, flights, _looking(tiers), pack=packed, unpack=unpacked, errors=(Refusal,)
         )
         flights.neighbours = Neighbours(claims, relay.fetch, _looking(tiers), host.after_puts)  # type: ignore[attr-defined]
     counters = Counters(folder, worker=worker, workers=workers)
@@ -80,7 +89,20 @@ def open_parts(config: GatewayConfig, worker: int = 0, workers: int = 1) -> Part
         on_store_loss=config.on_store_loss,
         reservation_s=config.timeout_s + 60,
     )
-    return Parts(tiers, flights, Limits(counters), budgets, relay, claims)
+    return Parts(tiers, flights, Limits(counters), budgets, worker, run_folder, relay, claims)
+
+
+def _short(folder: Path) -> Path:
+    """A folder for sockets: the state folder's own where its path leaves room for their names (a socket's
+    path has 100 bytes), else one of this user's named after it."""
+    run = folder / "run"
+    if len(os.fsencode(run)) > 72:
+        name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+        run = Path(tempfile.gettempdir()) / f"tenfold-{os.getuid()}-{name}"
+    run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if run.stat().st_uid != os.getuid():
+        raise StoreError("the folder for sockets belongs to another user", where=str(run))
+    return run
 
 
 def _tiers(config: GatewayConfig, folder: Path | None) -> Tiers:

@@ -60,7 +60,7 @@ class Path:
         self._router = router
         self._limits = limits
         self._budgets = budgets
-        self._prices = prices
+        self.prices = prices
         self._recorder = recorder
 
     def replay(
@@ -181,7 +181,7 @@ class Path:
                 DEFAULT_TOKENS if ask.max_tokens is None else ask.max_tokens
             )
             if grant.accounts:
-                usd = self._prices.estimate(ask.model, len(ask.body), most_tokens)
+                usd = self.prices.estimate(ask.model, len(ask.body), most_tokens)
                 reservation = await self._budgets.reserve(grant, usd, exchange.id)
             exchange.tier = "model"
             self._recorder.begin(exchange)
@@ -292,7 +292,7 @@ class Path:
             exchange.completion_tokens = len(parts) if ask.stream else len(parts[0]) // 4
         usage = TokenUsage(exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens)
         if usage.total_tokens:
-            exchange.price_usd = self._prices.cost(ask.model, usage)
+            exchange.price_usd = self.prices.cost(ask.model, usage)
             self._limits.spent(grant, usage.total_tokens)
         self._budgets.settle(reservation, exchange.price_usd)
 

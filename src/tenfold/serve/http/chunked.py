@@ -92,6 +92,6 @@ class Chunks:
         self._left = size + 2 if size else -2
 
     def _trailer(self, line: bytes) -> None:
-        self._trailers += len(line)
+        self._trailers += len(line) + 2
         if self._trailers > _MAX_TRAILERS_BYTES or not _TRAILER.fullmatch(line):
             raise malformed("A trailer is not a header, or there are too many.")

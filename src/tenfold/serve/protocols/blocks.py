@@ -66,6 +66,8 @@ class BlockStream:
 
     def __init__(self, id: str) -> None:
         self.ended = False
+        self.failed = False
+        """It broke off: what came out is not an answer to keep."""
         self._id = id
         self._begun = False
         self._queue: deque[Block] = deque()
@@ -137,7 +139,7 @@ class BlockStream:
         if self.ended:
             return b""
         head = b"" if self._begun else self._start({})
-        self.ended = True
+        self.ended = self.failed = True
         return head + self._failed(refusal)
 
     def _chunk(self, data: bytes) -> bytes:

@@ -33,6 +33,7 @@ _TRANSLATED = frozenset(
     }
 )
 _REFUSED = ("container", "inference_geo", "mcp_servers", "user_profile_id", "diagnostics")
+_HANDLED = _TRANSLATED.union(_REFUSED)
 
 
 class Tool(msgspec.Struct):
@@ -57,7 +58,7 @@ def to_chat(plain: Mapping[str, Any], *, limit: str = "max_tokens") -> dict[str,
     chat: dict[str, Any] = {"model": plain["model"], "messages": _messages(plain)}
     chat[limit] = plain["max_tokens"]
     for name, value in plain.items():
-        if name not in _TRANSLATED and value is not None:
+        if name not in _HANDLED and value is not None:
             chat[_RENAMED.get(name, name)] = value
     tools = plain.get("tools")
     if tools:

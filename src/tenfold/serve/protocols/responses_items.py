@@ -72,7 +72,7 @@ class Conversation:
         role = _ROLES.get(item.get("role", ""))
         if role is None:
             raise untranslatable(f"{at}.role", "must be user, assistant, system or developer.")
-        content = typed(item.get("content"), Content, f"{at}.content")  # type: ignore[arg-type]
+        content: Content = typed(item.get("content"), Content, f"{at}.content")  # type: ignore[arg-type]
         if not isinstance(content, str):
             parts = [_part(p, f"{at}.content[{n}]", role) for n, p in enumerate(content)]
             content = text_of(parts) if parts else ""

@@ -43,6 +43,7 @@ _REFUSED = (
     "previous_response_id",
     "prompt",
 )
+_HANDLED = _TRANSLATED.union(_REFUSED)
 LOGPROBS = "message.output_text.logprobs"
 
 
@@ -70,7 +71,7 @@ def to_chat(plain: Mapping[str, Any], *, limit: str = "max_tokens") -> dict[str,
     if plain.get("max_output_tokens") is not None:
         chat[limit] = plain["max_output_tokens"]
     for name, value in plain.items():
-        if name not in _TRANSLATED and value is not None:
+        if name not in _HANDLED and value is not None:
             chat[name] = value
     if plain.get("tools"):
         chat["tools"] = [_tool(tool, f"tools[{at}]") for at, tool in enumerate(plain["tools"])]

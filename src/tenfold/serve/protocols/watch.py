@@ -55,9 +55,6 @@ class ChatWatch:
             return
         self._begun = True
         outcome = self.outcome
-        if part.rstrip().endswith(_DONE):
-            outcome.complete = True
-            outcome.finish_reasons = tuple(self._reasons.values())
         for event, plain in _decoded(part):
             if not outcome.response_id:
                 outcome.response_id = _text(plain.get("id"))
@@ -70,6 +67,9 @@ class ChatWatch:
                 outcome.usage = usage
                 if not choices:
                     outcome.usage_event = event
+        if part.rstrip().endswith(_DONE):  # last: the reason may have come in the same part
+            outcome.complete = True
+            outcome.finish_reasons = tuple(self._reasons.values())
 
     def whole(self, body: bytes) -> None:
         plain = _object(body)

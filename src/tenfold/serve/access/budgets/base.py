@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -126,7 +126,7 @@ class StoreLost(Exception):
 class BudgetStore(Protocol):
     """Books every amount once. What `apply` does happens entirely or not at all, whoever else is at it."""
 
-    name: Literal["memory", "embedded", "redis"]
+    name: str
 
     def apply_now(
         self, settlements: Sequence[Settlement], asks: Sequence[Ask]

@@ -20,7 +20,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import lmdb
 import msgspec
@@ -52,7 +52,7 @@ _EMPTY = Standing()
 class EmbeddedBudgets:
     """The store of one host. Settings are its file's."""
 
-    name: Literal["embedded"] = "embedded"
+    name = "embedded"
 
     def __init__(self, path: Path, *, megabytes: int = 64, patience_s: float = 2.0) -> None:
         """`megabytes`: room for about 4,000 open reservations each. `patience_s`: how long to wait for
@@ -222,7 +222,7 @@ class _Books:
 
     def late(self, now_ms: int, most: int) -> list[Reservation]:
         """Open reservations whose time is up: they come first, for their time is the key."""
-        found = []
+        found: list[Reservation] = []
         for key, value in self._transaction.cursor(self._open):
             if len(found) == most or _EXPIRES.unpack(key[:8])[0] > now_ms:
                 break

@@ -11,7 +11,7 @@ that leaves keys without expiry alone (`noeviction`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -131,7 +131,7 @@ return given
 class RedisBudgets:
     """The store of several hosts."""
 
-    name: Literal["redis"] = "redis"
+    name = "redis"
 
     def __init__(self, url: str, *, prefix: str = "tenfold", timeout_s: float = 1.0) -> None:
         """`url`: `redis://`, `rediss://` or `unix://`. `timeout_s`: without an answer for so long, the
