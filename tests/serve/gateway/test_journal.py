@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tenfold.core.facts import RequestEvent
-from tenfold.errors import ConfigError
+from tenfold.errors import ConfigError, StoreError
 from tenfold.ledger import open_ledger
 from tenfold.serve.gateway import journal as journal_module
 from tenfold.serve.gateway.config import GatewayConfig
@@ -131,6 +131,9 @@ def test_a_full_journal_is_counted(tmp_path, monkeypatch):
     journal.remove()
 
 
-def test_it_needs_a_folder():
+def test_it_needs_a_folder(tmp_path):
+    (tmp_path / "a file").touch()
+    with pytest.raises(StoreError, match="noted"):
+        begun(str(tmp_path / "ledger.db"), tmp_path / "a file" / "s")
     with pytest.raises(ConfigError, match="spool"):
         GatewayConfig(durable_events=True)

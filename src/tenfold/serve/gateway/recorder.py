@@ -19,6 +19,7 @@ import msgspec
 
 from tenfold.core.facts import EnergyWindow, RequestEvent
 from tenfold.core.ports import Ledger
+from tenfold.errors import StoreError
 from tenfold.serve.gateway.batch import Batch, window_columns
 from tenfold.serve.gateway.energy import EnergyBook, Shares
 from tenfold.serve.gateway.exchange import Exchange, columns_of_rows, event_columns
@@ -136,12 +137,21 @@ class Recorder:
     # Called once, before and after.
 
     def start(self) -> None:
-        """Raises LedgerError when the first refresh fails: better not to start than to let all in."""
+        """Raises LedgerError when the first refresh fails: better not to start than to let all in.
+        Raises StoreError when events were to outlive a kill and cannot."""
         self._writer.start()
         if self._durable:
             self._inherit()
             assert self._spool is not None
-            self._journal = Journal(self._spool.folder)
+            try:
+                self._journal = Journal(self._spool.folder)
+            except OSError as error:
+                raise StoreError(
+                    "events cannot be noted before they are written",
+                    where=str(self._spool.folder),
+                    seen=error.strerror,
+                    hint="make the folder writable, or set durable_events: false",
+                ) from None
         if self._open_book is not None:
             self.book = self._open_book()
         self._thread = threading.Thread(target=self._run, name="tenfold-recorder", daemon=True)
