@@ -42,6 +42,7 @@ class Wanted:
     budget: bool
     tiers: tuple[str, ...]
     cache_entries: int
+    host_cache_bytes: int
 
 
 def start_ours(
@@ -55,6 +56,7 @@ def start_ours(
     budget: bool = True,
     tiers: tuple[str, ...] = ("exact", "host"),
     cache_entries: int = 100_000,
+    host_cache_bytes: int = 8 * 2**30,
 ) -> Server:
     """A gateway with keys, ledger, metrics, audit and what is asked for; `core` None: on every core.
 
@@ -62,7 +64,7 @@ def start_ours(
     """
     wanted = Wanted(
         upstream=upstream_url, folder=str(state_dir), workers=workers, num_keys=num_keys, limits=limits,
-        budget=budget, tiers=tiers, cache_entries=cache_entries,
+        budget=budget, tiers=tiers, cache_entries=cache_entries, host_cache_bytes=host_cache_bytes,
     )  # fmt: skip
     process, log = launch(
         [sys.executable, Path(__file__).resolve(), json.dumps(asdict(wanted))],
@@ -134,7 +136,7 @@ def _serve(
     config = GatewayConfig(
         tiers=tuple(wanted.tiers), require_keys=True, source="bench", flush_s=FLUSH_S,
         cache_entries=wanted.cache_entries, cache_bytes=8 * 2**30, max_body_bytes=16 * 2**20,
-        state_dir=folder / "state", host_cache_bytes=8 * 2**30, spool=folder / "spool",
+        state_dir=folder / "state", host_cache_bytes=wanted.host_cache_bytes, spool=folder / "spool",
         prices={MODEL: Price(input_usd=0.15, output_usd=0.6)} if wanted.budget else {},
         tenants={
             "bench": TenantPolicy(

@@ -261,11 +261,15 @@ class Gateway:
         exchange.model = loggable(ask.model)
         grant.check_model(ask.model)
         places = self.fleet.places.get(ask.model)
-        if places is None:
+        if places is None and ask.model not in self.config.router.fallbacks:
             raise self.fleet.missing(ask.model)
         look, store = _wishes(cache_control)
         key: bytes | None = None
-        if self.tiers and (not ask.varies or (self.config.cache_sampled and ask.num_choices == 1)):
+        if (
+            self.tiers
+            and places is not None
+            and (not ask.varies or (self.config.cache_sampled and ask.num_choices == 1))
+        ):
             card = places[0].card
             key = canonical_key(
                 dialect.endpoint,
@@ -291,7 +295,7 @@ class Gateway:
                     return None
         deadline = exchange.started + self._patience(heads)
         work = Work(deadline)
-        attempt = attempt_at(exchange, dialect, ask, travellers, deadline)
+        attempt = attempt_at(exchange, dialect, ask, grant, travellers, deadline)
         walk = self._path.work(
             work, request, exchange, ask, grant, attempt, key, look=look, store=store
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from tenfold.serve.access.grant import Grant
 from tenfold.serve.backends.base import Answer, Call, ModelCard
 from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.protocols.ask import Ask, Dialect
@@ -27,6 +28,7 @@ def attempt_at(
     exchange: Exchange,
     dialect: Dialect,
     ask: Ask,
+    grant: Grant,
     headers: tuple[tuple[bytes, bytes], ...],
     deadline: float,
 ) -> Attempt:
@@ -34,6 +36,8 @@ def attempt_at(
 
     async def attempt(member: Member, card: ModelCard) -> Answer:
         backend = member.backend
+        if card.name != ask.model:
+            grant.check_model(card.name)  # a stand-in is no way around a key's list of models
         if ask.endpoint in backend.speaks:
             return await backend.open(_call(exchange.id, ask, card, headers, deadline))
         if isinstance(dialect, Translating):

@@ -31,6 +31,7 @@ from tenfold.serve.protocols.forms import CONVERTIBLE, events_from, whole_of
 from tenfold.serve.protocols.watch import without_usage
 from tenfold.serve.refusal import refusal_of
 from tenfold.serve.router.ask import RouteAsk
+from tenfold.serve.router.prefix import chain, conversation
 from tenfold.serve.router.routed import Routed
 from tenfold.serve.router.router import Router
 
@@ -102,6 +103,8 @@ class Path:
             id,
             exchange.tier.encode(),
         )
+        if exchange.stood_in:
+            lines += b"x-tenfold-model: %b\r\n" % exchange.stood_in.encode()
         book = self._recorder.book
         if book is not None and book.joules_per_request and not exchange.stream:
             joules = book.joules_per_request + exchange.compute_s * book.joules_per_compute_s
@@ -191,12 +194,21 @@ class Path:
                     tenant=grant.tenant,
                     tokens=len(ask.body) // 4 + most_tokens,
                     slots=ask.num_choices,
+                    prefix=(
+                        chain(ask.model, conversation(ask.plain))
+                        if self._router.reads_prefix
+                        else ()
+                    ),
                     deadline=deadline,
+                    stream=ask.stream,
+                    side_effects=ask.side_effects,
                 ),
                 attempt,
             )
             exchange.backend, exchange.model_digest = answer.member.name, answer.card.digest
             outcome: Outcome = answer.outcome
+            if answer.card.name != ask.model:
+                exchange.stood_in = answer.card.name
             if ask.stream:
                 delivery.head = self.headers(exchange)
                 async for part in answer:

@@ -12,12 +12,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from tenfold.core.facts import EnergyWindow, RequestEvent
+from tenfold.core.facts import AuditEntry, EnergyWindow, RequestEvent
 from tenfold.core.ports import Ledger
 from tenfold.errors import StoreError
 from tenfold.serve.gateway.batch import Batch, window_columns
@@ -75,6 +75,7 @@ class Recorder:
         self._queue: deque[Exchange] = deque()
         self._uncounted: deque[Exchange] = deque()
         """Ended without an event: to be counted only."""
+        self._deeds: deque[tuple[float, str, str, str, dict[str, Any]]] = deque()
         self._held = 0
         """Events that the writer has, in memory."""
         self._under_way: set[Exchange] = set()
@@ -101,6 +102,13 @@ class Recorder:
         else:
             self._num_unqueued += 1
             self._uncounted.append(exchange)
+
+    def audit(
+        self, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """A deed for the hash chain, on the same way as events. Never blocks; never dropped for want of
+        room: whoever may do such deeds is trusted not to do them by the thousand."""
+        self._deeds.append((time.time(), actor, action, subject, dict(detail or {})))
 
     def count(self, exchange: Exchange) -> None:
         """A request that leaves no event (`/healthz`, `/metrics`): it only shows in the counters."""
@@ -281,6 +289,10 @@ class Recorder:
                 log.exception("the energy of %d requests could not be told", len(finished))
         rows = list(map(msgspec.structs.astuple, finished))
         tables = self._events(rows, shares, method) if rows else {}
+        deeds = [self._deeds.popleft() for _ in range(len(self._deeds))]
+        if deeds:
+            names = ("at_s", "actor", "action", "subject", "detail")
+            tables[AuditEntry] = dict(zip(names, zip(*deeds, strict=True), strict=True))
         if windows:
             tables[EnergyWindow] = window_columns(windows)
         return rows + list(map(msgspec.structs.astuple, counted)), tables

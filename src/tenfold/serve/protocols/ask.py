@@ -46,6 +46,7 @@ class Ask:
         "model",
         "num_choices",
         "plain",
+        "side_effects",
         "stream",
         "typed",
         "varies",
@@ -64,6 +65,7 @@ class Ask:
         num_choices: int = 1,
         max_tokens: int | None = None,
         varies: bool = False,
+        side_effects: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self.model = model
@@ -81,6 +83,8 @@ class Ask:
         """Most tokens each choice may have, where the client says so."""
         self.varies = varies
         """Whether asking twice is meant to give two answers."""
+        self.side_effects = side_effects
+        """Whether answering twice would do something twice: the server itself runs tools, or keeps it."""
 
 
 class Dialect(Protocol):

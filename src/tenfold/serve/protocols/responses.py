@@ -56,6 +56,8 @@ class Responses(OpenAIErrors):
             include_usage=True,
             max_tokens=request.max_output_tokens,
             varies=request.temperature != 0,
+            side_effects=bool(plain.get("background"))
+            or any(tool.get("type") != "function" for tool in request.tools or ()),
         )
 
     def broken(self, refusal: Refusal, id: str) -> bytes:
