@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tenfold.core.facts import AuditEntry, EnergyWindow
 from tenfold.core.ports import Ledger
@@ -230,7 +230,8 @@ class Writer:
             given = tables.get(kind)
             if not given or not given[names[0]]:
                 continue
-            there = self._ledger.read(kind, **{names[0]: list(given[names[0]])})
+            where: dict[str, Any] = {names[0]: list(given[names[0]])}
+            there = self._ledger.read(kind, **where)
             known = {tuple(getattr(fact, name) for name in names) for fact in there}
             keys = zip(*(given[name] for name in names), strict=True)
             new = [index for index, key in enumerate(keys) if key not in known]
