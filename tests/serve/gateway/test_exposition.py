@@ -153,7 +153,9 @@ def test_labels_and_help_are_escaped():
     assert families["h"][1]["h_sum", (("t", "x"),)] == pytest.approx(707.65)
 
 
-def test_dropped_events_are_counted_not_silent(serving, echo, ledger):
+def test_dropped_events_are_counted_not_silent(serving, echo, ledger, monkeypatch):
+    monkeypatch.setattr("tenfold.serve.gateway.recorder.UNSPOOLED_STOP_S", 0.5)
+
     class Stuck:
         """A ledger that cannot write."""
 

@@ -113,9 +113,12 @@ class Gateway:
             open_book=(
                 None
                 if metering is None
-                else lambda: EnergyBook(metering, self.fleet.pids, config.source)
+                else lambda: EnergyBook(
+                    metering, self.fleet.pids, config.source, part=1 / self.parts.workers
+                )
             ),
             spool=None if config.spool is None else Spool(config.spool, config.spool_bytes),
+            durable=config.durable_events,
         )
         self.state = "starting"
         """`starting`, `serving` or `draining`."""
@@ -290,9 +293,7 @@ class Gateway:
                 hit = self.tiers.get(key)
             if hit is not None:
                 exchange.tier, stored = hit
-                if self._path.replay(
-                    request, exchange, key, stored, ask.stream, ask.include_usage
-                ):
+                if self._path.replay(request, exchange, key, stored, ask.stream, ask.include_usage):
                     return None
         deadline = exchange.started + self._patience(heads)
         work = Work(deadline)
@@ -435,9 +436,12 @@ def _wishes(cache_control: bytes | None) -> tuple[bool, bool]:
 
 
 def refusal_head(refusal: Refusal, id: str) -> bytes:
-    lines = b"content-type: application/json\r\nx-request-id: %b\r\nx-tenfold-request-id: %b\r\n" % (
-        id.encode(),
-        id.encode(),
+    lines = (
+        b"content-type: application/json\r\nx-request-id: %b\r\nx-tenfold-request-id: %b\r\n"
+        % (
+            id.encode(),
+            id.encode(),
+        )
     )
     lines += b"x-tenfold-tier: refused\r\n"
     return lines + b"".join(b"%b: %b\r\n" % header for header in refusal.headers)

@@ -17,7 +17,7 @@ import msgspec
 from tenfold.core.facts import RequestEvent
 
 
-class Exchange(msgspec.Struct, eq=False):
+class Exchange(msgspec.Struct, eq=False, array_like=True):
     """A struct, because one is made per request and thousands are read at once: both at C speed."""
 
     endpoint: str

@@ -44,6 +44,7 @@ class Parts:
     limits: Limits
     budgets: Budgets
     worker: int = 0
+    workers: int = 1
     run_folder: Path | None = None
     """Where the workers' sockets are."""
     relay: Relay | None = None
@@ -89,7 +90,9 @@ def open_parts(config: GatewayConfig, worker: int = 0, workers: int = 1) -> Part
         on_store_loss=config.on_store_loss,
         reservation_s=config.timeout_s + 60,
     )
-    return Parts(tiers, flights, Limits(counters), budgets, worker, run_folder, relay, claims)
+    return Parts(
+        tiers, flights, Limits(counters), budgets, worker, workers, run_folder, relay, claims
+    )
 
 
 def _short(folder: Path) -> Path:
@@ -161,7 +164,11 @@ def _budget_store(config: GatewayConfig, folder: Path | None) -> BudgetStore:
 def packed(outcome: Outcome) -> Any:
     """An outcome as plain values, for another worker."""
     usage = outcome.usage
-    counts = None if usage is None else [usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens]
+    counts = (
+        None
+        if usage is None
+        else [usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens]
+    )
     return [outcome.response_id, counts]
 
 
