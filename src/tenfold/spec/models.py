@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
@@ -19,13 +17,21 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from tenfold.core.cron import parse_cron
 from tenfold.errors import ConfigError
-from tenfold.spec.part import AliasName, Amount, AssetName, Bound, FactoryName, Part, Reference, wrong
+from tenfold.spec.part import (
+    AliasName,
+    Amount,
+    AssetName,
+    Bound,
+    FactoryName,
+    Part,
+    wrong,
+)
 from tenfold.spec.place import Place, Places, read_path, write_path
 from tenfold.spec.serving import ServeSpec
+
 
 class CheckSpec(Part):
     """A rule over one metric of the asset. Red, it stops a promotion, or the assets that need this one."""
