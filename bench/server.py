@@ -1,4 +1,4 @@
-"""The two servers that `gateway.py` compares, each a process: the gateway, and uvicorn with nothing in it.
+"""The two servers that `gateway_overhead.py` compares, each a process: the gateway, and uvicorn with nothing in it.
 
     server.py gateway LEDGER | server.py bare NUM_BYTES
 
@@ -32,10 +32,10 @@ def main(kind: str, argument: str) -> None:
 def gateway(ledger_url: str) -> None:
     """As `tenfold serve` runs it: keys, exact tier, events and energy into a SQLite ledger."""
     from tenfold.ledger import open_ledger
+    from tenfold.serve.access.issue import create_key
     from tenfold.serve.backends.memory import MemoryBackend
     from tenfold.serve.gateway.app import Gateway
     from tenfold.serve.gateway.config import GatewayConfig
-    from tenfold.serve.gateway.keys import create_key
     from tenfold.serve.gateway.observed import observed
     from tenfold.serve.gateway.server import run
 

@@ -11,10 +11,10 @@ from tenfold.core.facts import EnergyWindow, RequestEvent
 from tenfold.core.ports import GatewayHandle
 from tenfold.ledger import open_ledger
 from tenfold.plan.replay import replay
+from tenfold.serve.access.issue import create_key
 from tenfold.serve.backends.memory import MemoryBackend
 from tenfold.serve.gateway.app import Gateway
 from tenfold.serve.gateway.config import GatewayConfig
-from tenfold.serve.gateway.keys import create_key
 from tenfold.serve.gateway.observed import observed
 from tenfold.serve.gateway.server import serve
 

@@ -186,6 +186,10 @@ class RequestEvent:
     """`live`, or the run id of a rehearsal or replay."""
     cached_from: str | None = None
     """The response id whose stored answer this one repeats."""
+    response_id: str | None = None
+    """The id in the answer's body, where that is not this event's own id."""
+    price_usd: float = 0.0
+    """What the budget was charged; `usd` is what the answer cost us."""
     seq: int = 0
 
 
@@ -230,6 +234,23 @@ class VirtualKey:
     sha256: str
     created_at_s: float
     revoked_at_s: float | None = None
+    scopes: tuple[str, ...] = ("inference",)
+    """What it may be used for: `inference`, `batch`, `admin`."""
+    models: tuple[str, ...] = ()
+    """The models it may ask for; empty: all."""
+    expires_at_s: float | None = None
+    rpm: int | None = None
+    """Requests per minute; None: as many as there are."""
+    tpm: int | None = None
+    """Tokens per minute, of prompts and answers together."""
+    budget_usd: float | None = None
+    budget_period: str = "total"
+    """After which `budget_usd` is there anew: `total` (never), `day` or `month`, UTC."""
+    account: str = ""
+    """What its spending is booked on. Keys with the same one share it; empty: an account of its own."""
+    rotated_from: str | None = None
+    """SHA-256 of the secret before this one, which works until `rotated_until_s`."""
+    rotated_until_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

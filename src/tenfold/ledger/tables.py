@@ -18,7 +18,7 @@ from tenfold.core import facts
 from tenfold.core.asset import Manifest
 from tenfold.core.keys import canonical_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MIGRATIONS: Mapping[int, str] = {
     1: """
@@ -96,6 +96,21 @@ MIGRATIONS: Mapping[int, str] = {
     );
     CREATE TABLE leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at_s DOUBLE PRECISION NOT NULL)
     """,
+    2: """
+    ALTER TABLE requests ADD COLUMN response_id TEXT;
+    ALTER TABLE requests ADD COLUMN price_usd DOUBLE PRECISION NOT NULL DEFAULT 0;
+    CREATE INDEX requests_response ON requests (response_id) WHERE response_id IS NOT NULL;
+    ALTER TABLE virtual_keys ADD COLUMN scopes TEXT NOT NULL DEFAULT '["inference"]';
+    ALTER TABLE virtual_keys ADD COLUMN models TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE virtual_keys ADD COLUMN expires_at_s DOUBLE PRECISION;
+    ALTER TABLE virtual_keys ADD COLUMN rpm BIGINT;
+    ALTER TABLE virtual_keys ADD COLUMN tpm BIGINT;
+    ALTER TABLE virtual_keys ADD COLUMN budget_usd DOUBLE PRECISION;
+    ALTER TABLE virtual_keys ADD COLUMN budget_period TEXT NOT NULL DEFAULT 'total';
+    ALTER TABLE virtual_keys ADD COLUMN account TEXT NOT NULL DEFAULT '';
+    ALTER TABLE virtual_keys ADD COLUMN rotated_from TEXT;
+    ALTER TABLE virtual_keys ADD COLUMN rotated_until_s DOUBLE PRECISION
+    """,
 }
 
 
@@ -145,6 +160,8 @@ class Codec:
     readers: tuple[tuple[str, Convert | None], ...]
     """The way back, with `seq` in front when there is one."""
     has_seq: bool
+    kinds: Mapping[str, frozenset[type]]
+    """Column -> the Python types it may hold; empty for what is stored as JSON."""
 
     def encode(self, fact: Any) -> tuple[Any, ...]:
         return tuple(
@@ -183,11 +200,20 @@ def _make_codec(cls: Any) -> Codec:
         readers=((("seq", None),) if has_seq else ())
         + tuple((name, pairs[name][1]) for name in columns),
         has_seq=has_seq,
+        kinds={name: _plain(hints[name]) for name in columns},
     )
 
 
 codec: Callable[[Any], Codec] = cache(_make_codec)
 """One per kind of fact."""
+
+
+def _plain(hint: Any) -> frozenset[type]:
+    kinds = frozenset(get_args(hint) or (hint,))
+    return kinds if kinds <= _PLAIN else frozenset()
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def _converters(cls: type, name: str, hint: Any) -> tuple[Convert | None, Convert | None]:
@@ -203,8 +229,8 @@ def _converters(cls: type, name: str, hint: Any) -> tuple[Convert | None, Conver
         return _to_json, lambda text: tuple(
             tuple(item) if isinstance(item, list) else item for item in _scan(text)[0]
         )
-    kinds = set(get_args(hint) or (hint,))
-    if not kinds <= {str, int, float, bool, type(None)}:
+    kinds = _plain(hint)
+    if not kinds:
         return _to_json, _parsed if name == "environment" else _from_json
     if str in kinds:
         return lambda text: None if text is None else storable(text), None

@@ -9,13 +9,13 @@ import pytest
 
 from tenfold.errors import BackendError, ConfigError, UnknownName
 from tenfold.ledger import open_ledger
+from tenfold.serve.access.issue import create_key
 from tenfold.serve.backends.base import BackendRefusal, Generation, Message
 from tenfold.serve.backends.http_pool import PoolConfig
 from tenfold.serve.backends.memory import MemoryBackend, bag
 from tenfold.serve.backends.openai_http import OpenAIBackend, OpenAIConfig
 from tenfold.serve.gateway.app import Gateway
 from tenfold.serve.gateway.config import GatewayConfig
-from tenfold.serve.gateway.keys import create_key
 from tenfold.serve.gateway.server import serve
 
 

@@ -11,9 +11,9 @@ import pytest
 from tenfold.core.facts import VirtualKey
 from tenfold.errors import ConfigError, UnknownName, UsageError
 from tenfold.ledger import open_ledger
+from tenfold.serve.access.issue import create_key, revoke_key
 from tenfold.serve.gateway.app import Gateway
 from tenfold.serve.gateway.config import GatewayConfig
-from tenfold.serve.gateway.keys import create_key, revoke_key
 from tenfold.serve.gateway.server import check_exposure
 
 

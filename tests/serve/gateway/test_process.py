@@ -19,7 +19,8 @@ from tenfold.core.facts import EnergyWindow, RequestEvent, VirtualKey
 from tenfold.errors import BackendError
 from tenfold.ledger import open_ledger
 from tenfold.observe.cost import Tariff
-from tenfold.serve.gateway.keys import KeyRing
+from tenfold.serve.access.grant import LOCAL_GRANT
+from tenfold.serve.access.keys import KeyRing
 from tenfold.serve.gateway.process import launch
 
 
@@ -257,5 +258,5 @@ def test_a_rehearsal_leaves_the_door_as_it_was(model_folder, tmp_path):
     assert ledger.read(VirtualKey) == []
     ring = KeyRing(None)
     ring.load(ledger)
-    assert ring.admit(None) == ("local", "")
+    assert ring.admit(None) is LOCAL_GRANT
     ledger.close()

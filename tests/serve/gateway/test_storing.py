@@ -159,7 +159,7 @@ def test_embedding_errors_are_not_kept(serving):
 
 
 def test_tenants_do_not_share(serving, echo, ledger):
-    from tenfold.serve.gateway.keys import create_key
+    from tenfold.serve.access.issue import create_key
 
     one = create_key(ledger, "one", tenant="a", now_s=1)
     two = create_key(ledger, "two", tenant="b", now_s=1)

@@ -106,20 +106,21 @@ class Flight:
         self.error, self.shared = error, shared
         self._land()
 
-    def adopt(self, rest: Coroutine[Any, Any, None]) -> bool:
+    def adopt(self, rest: Coroutine[Any, Any, None] | asyncio.Task[None]) -> bool:
         """The leader's client is gone: let `rest` publish and end what it began, for those who follow.
 
         It is cancelled when the last of them leaves. With nobody there it is not begun: False.
         """
         if not self._followers or self.done:
-            rest.close()
+            if not isinstance(rest, asyncio.Task):
+                rest.close()
             return False
         self.carry(rest)
         return True
 
-    def carry(self, work: Coroutine[Any, Any, None]) -> None:
+    def carry(self, work: Coroutine[Any, Any, None] | asyncio.Task[None]) -> None:
         """Have `work` lead. It is cancelled when the last follower leaves."""
-        self._task = asyncio.get_running_loop().create_task(work)
+        self._task = asyncio.ensure_future(work)
         self._task.add_done_callback(self._ended)
 
     def cancel(self) -> None:

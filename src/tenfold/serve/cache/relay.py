@@ -64,7 +64,7 @@ class Relay:
     async def start(self) -> None:
         """Listen. Raises StoreError, also where the folder's name is too long for a socket."""
         for left in self._folder.glob("*.sock"):
-            if not _lives(left.stem):
+            if not lives(left.stem):
                 left.unlink(missing_ok=True)
         path = self._path(os.getpid())
         try:
@@ -205,7 +205,8 @@ def _say(writer: StreamWriter, kind: bytes, payload: bytes = b"") -> None:
     writer.write(_FRAME.pack(kind, len(payload)) + payload)
 
 
-def _lives(pid: str) -> bool:
+def lives(pid: str) -> bool:
+    """Whether there is a process of this number."""
     try:
         os.kill(int(pid), 0)
     except (ValueError, ProcessLookupError):

@@ -127,6 +127,10 @@ class Tiers:
         self.chain = tuple(tiers)
         self.lookups = tuple(lookups)
         self.remote = remote
+        self.names = tuple(
+            tier.name for tier in (*tiers, *lookups, *(() if remote is None else (remote,)))
+        )
+        """In the order they are asked."""
         self.num_hits = 0
         self.num_misses = 0
         self._gets = [(tier.name, tier.get) for tier in self.chain]
