@@ -19,6 +19,7 @@ from tenfold.serve.access.keys import KeyRing
 from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Backend
 from tenfold.serve.cache.key import canonical_key
+from tenfold.serve.cache.policy import CachePolicy, wishes
 from tenfold.serve.gateway.attempt import attempt_at
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
@@ -133,6 +134,9 @@ class Gateway:
             PriceBook(config.prices, config.default_price),
             self.recorder,
         )
+        self._reuse = CachePolicy(
+            enabled=bool(config.tiers), cache_sampled=config.cache_sampled
+        ).may_reuse
         self._memo = Memo(config.memo_entries, config.memo_bytes)
         self._works = Works()
         self._mounts = tuple((prefix, app, Mounted(app)) for prefix, app in (mounts or {}).items())
@@ -268,13 +272,9 @@ class Gateway:
         if places is not None:
             # Who would answer; who did is known only afterwards.
             exchange.model_digest = places[0].card.digest
-        look, store = _wishes(cache_control)
+        wanted = wishes(cache_control)
         key: bytes | None = None
-        if (
-            self.tiers
-            and places is not None
-            and (not ask.varies or (self.config.cache_sampled and ask.num_choices == 1))
-        ):
+        if self.tiers and places is not None and self._reuse(dialect.endpoint, ask.plain):
             card = places[0].card
             key = canonical_key(
                 dialect.endpoint,
@@ -291,19 +291,19 @@ class Gateway:
                 Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
             )
             hit = None
-            if look:
+            if wanted.look:
                 exchange.asked = self.tiers.names
                 hit = self.tiers.get(key)
-            if hit is not None:
+            if hit is not None and wanted.suits(hit[1], exchange.at_s):
                 exchange.tier, stored = hit
                 if self._path.replay(request, exchange, key, stored, ask.stream, ask.include_usage):
                     return None
+        if wanted.only_cached:
+            raise Refusal(504, "There is no stored answer (only-if-cached).", code="not_cached")
         deadline = exchange.started + self._patience(heads)
         work = Work(deadline)
         attempt = attempt_at(exchange, dialect, ask, grant, travellers, deadline)
-        walk = self._path.work(
-            work, request, exchange, ask, grant, attempt, key, look=look, store=store
-        )
+        walk = self._path.work(work, request, exchange, ask, grant, attempt, key, wanted)
         assert self._loop is not None
         work.task = self._loop.create_task(self._run(work, walk, request, exchange, dialect))
         self._works.add(work)
@@ -429,15 +429,6 @@ def _heads(
         elif name in _TRAVELLERS:
             on = (*on, header)
     return read, on
-
-
-def _wishes(cache_control: bytes | None) -> tuple[bool, bool]:
-    """Whether the client lets us look for a stored answer, and store this one."""
-    if cache_control is None:
-        return True, True
-    told = {part.strip().lower() for part in cache_control.split(b",")}
-    store = b"no-store" not in told
-    return store and b"no-cache" not in told and b"max-age=0" not in told, store
 
 
 def refusal_head(refusal: Refusal, id: str) -> bytes:

@@ -49,7 +49,6 @@ class Ask:
         "side_effects",
         "stream",
         "typed",
-        "varies",
     )
 
     def __init__(
@@ -64,7 +63,6 @@ class Ask:
         include_usage: bool = False,
         num_choices: int = 1,
         max_tokens: int | None = None,
-        varies: bool = False,
         side_effects: bool = False,
     ) -> None:
         self.endpoint = endpoint
@@ -81,8 +79,6 @@ class Ask:
         self.num_choices = num_choices
         self.max_tokens = max_tokens
         """Most tokens each choice may have, where the client says so."""
-        self.varies = varies
-        """Whether asking twice is meant to give two answers."""
         self.side_effects = side_effects
         """Whether answering twice would do something twice: the server itself runs tools, or keeps it."""
 
