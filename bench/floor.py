@@ -13,7 +13,7 @@ import sys
 import command_line
 import crash
 import demo
-import gateway
+import gateway_overhead
 import harness
 import install
 import skip
@@ -22,7 +22,7 @@ PARTS = {
     "command-line": command_line.measure,
     "skip": skip.measure,
     "crash": crash.measure,
-    "gateway": gateway.measure,
+    "gateway": gateway_overhead.measure,
     "install": install.measure,
     "demo": demo.measure,
 }

@@ -36,7 +36,7 @@ from tenfold.serve.access.budgets.base import (
 )
 from tenfold.serve.access.budgets.budgets import Budgets
 from tenfold.serve.access.grant import Grant
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 NUM_WORKERS = 4
 CONCURRENCY = 8

@@ -37,7 +37,8 @@ PACKAGES = (
 class Figure:
     """One measured number, and enough about it to be doubted."""
 
-    value: float
+    value: float | None
+    """None: it could not be measured here; `method` says why."""
     unit: str
     method: str
     """How it came about, in a sentence."""
@@ -49,6 +50,10 @@ class Figure:
     """The largest of them."""
     peer: str | None = None
     """Who was measured beside it in the same run, where it compares."""
+
+
+class Unavailable(Exception):
+    """What a part needs is not here (a peer, a program, a feature). Its figure becomes null with this reason."""
 
 
 def spread(
@@ -71,11 +76,18 @@ Measure = Callable[[bool], Figures]
 """Takes whether to be quick, gives named figures as they are ready."""
 
 
-def main(name: str, about: str, measures: Mapping[str, Measure]) -> int:
+def main(
+    name: str,
+    about: str,
+    measures: Mapping[str, Measure],
+    *,
+    appendix: Callable[[Mapping[str, Figure]], str] | None = None,
+) -> int:
     """Measure, print, and keep the result of a full run. Returns an exit code.
 
     A part that breaks is reported and the others go on, but then nothing is written under results: what
-    is there is always one whole run on one machine.
+    is there is always one whole run on one machine. A part that raises Unavailable gives a figure of its
+    own name without a value. `appendix` makes more Markdown of the figures, for tables that read better.
     """
     told = _arguments(about, measures)
     machine = {**describe().to_json(), "load_1m": _load()}
@@ -88,6 +100,9 @@ def main(name: str, about: str, measures: Mapping[str, Measure]) -> int:
             for key, figure in measures[part](told.quick):
                 figures[key] = figure
                 _say(f"  {key:32} {line(figure)}")
+        except Unavailable as reason:
+            figures[part] = Figure(value=None, unit="", method=f"not measured: {reason}")
+            _say(f"  {part:32} not measured: {reason}")
         except Exception:
             broken.append(part)
             traceback.print_exc()
@@ -100,17 +115,17 @@ def main(name: str, about: str, measures: Mapping[str, Measure]) -> int:
         "figures": {key: asdict(figure) for key, figure in figures.items()},
     }
     if not (told.quick or told.only or broken):
-        write(result)
+        write(result, more=appendix(figures) if appendix else "")
     if told.json:
         print(json.dumps(result), flush=True)
     return 1 if broken else 0
 
 
-def write(result: Mapping[str, Any], folder: Path = RESULTS) -> None:
-    """`NAME.json` as it was measured, and `NAME.md` for reading."""
+def write(result: Mapping[str, Any], folder: Path = RESULTS, more: str = "") -> None:
+    """`NAME.json` as it was measured, and `NAME.md` for reading, which ends with `more`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{result['name']}.json").write_text(json.dumps(result, indent=1) + "\n")
-    (folder / f"{result['name']}.md").write_text(table(result))
+    (folder / f"{result['name']}.md").write_text(table(result) + more)
 
 
 def table(result: Mapping[str, Any]) -> str:
@@ -129,8 +144,7 @@ def table(result: Mapping[str, Any]) -> str:
     ]
     for key, figure in figures.items():
         lines.append(
-            f"| `{key}` | {number(figure.value)} {figure.unit} | {_range(figure)} | {figure.n} "
-            f"| {figure.peer or ''} |"
+            f"| `{key}` | {_worth(figure)} | {_range(figure)} | {figure.n} | {figure.peer or ''} |"
         )
     lines += ["", "How each was measured:", ""]
     lines += [f"- `{key}`: {figure.method}." for key, figure in figures.items()]
@@ -141,7 +155,7 @@ def table(result: Mapping[str, Any]) -> str:
 def line(figure: Figure) -> str:
     """A figure on one line of a terminal."""
     found = f" ({_range(figure)}, n={figure.n})" if figure.low is not None else ""
-    return f"{number(figure.value)} {figure.unit}{found}"
+    return f"{_worth(figure)}{found}"
 
 
 def number(value: float) -> str:
@@ -216,10 +230,19 @@ def _arguments(about: str, measures: Mapping[str, Measure]) -> argparse.Namespac
     parser.add_argument("--quick", action="store_true", help="under 50 s; nothing is written")
     parser.add_argument("--json", action="store_true", help="one object as the last line of stdout")
     parser.add_argument(
-        "--only", action="append", choices=list(measures), metavar="PART",
-        help=f"one part of {', '.join(measures)}; repeatable; nothing is written",
+        "--only", action="append", metavar="PART,...", default=[],
+        help=f"some of {', '.join(measures)}; nothing is written",
     )  # fmt: skip
-    return parser.parse_args()
+    told = parser.parse_args()
+    told.only = [part for parts in told.only for part in parts.split(",")]
+    for part in told.only:
+        if part not in measures:
+            parser.error(f"no part {part!r}: there are {', '.join(measures)}")
+    return told
+
+
+def _worth(figure: Figure) -> str:
+    return "none" if figure.value is None else f"{number(figure.value)} {figure.unit}".rstrip()
 
 
 def _range(figure: Figure) -> str:

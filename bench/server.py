@@ -1,4 +1,4 @@
-"""The two servers that `gateway.py` compares, each a process: the gateway, and uvicorn with nothing in it.
+"""The two servers that `gateway_overhead.py` compares, each a process: the gateway, and uvicorn with nothing in it.
 
     server.py gateway LEDGER | server.py bare NUM_BYTES
 

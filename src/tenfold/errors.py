@@ -18,6 +18,7 @@
         │   ├── BlobMissing
         │   └── StoreTooNew
         ├── LedgerError                   facts cannot be read or written
+        │   └── FactRefused               not this record, now or later
         ├── LeaseHeld                     another process is making this asset
         └── BackendError                  what generates tokens does not answer
 
@@ -155,6 +156,10 @@ class StoreTooNew(StoreError):
 
 class LedgerError(InfrastructureError):
     pass
+
+
+class FactRefused(LedgerError):
+    """A record that the ledger cannot hold: trying again is of no use."""
 
 
 class LeaseHeld(InfrastructureError):

@@ -62,6 +62,7 @@ def test_the_pure_rooms_need_the_standard_library_only(room):
         "serve.access",
         "serve.gateway",
         "serve.cache",
+        "serve.router",
         "observe",
     ],
 )

@@ -22,7 +22,7 @@ from tenfold.core.facts import (
     Verdict,
     VirtualKey,
 )
-from tenfold.errors import AliasConflict, LedgerError
+from tenfold.errors import AliasConflict, FactRefused, LedgerError, UsageError
 from tenfold.ledger.audit import first_broken
 from tenfold.ledger.sql import SqlLedger
 
@@ -198,6 +198,63 @@ def test_a_request_is_recorded_once(ledger: SqlLedger) -> None:
     ledger.append([request("r1"), request("r2")])
     ledger.append([request("r1", status=500), request("r3")])  # a retried batch
     assert {r.id: r.status for r in ledger.read(RequestEvent)} == {"r1": 200, "r2": 200, "r3": 200}
+
+
+def columns_of(facts_: list[RequestEvent]) -> dict[str, list[object]]:
+    names = [f.name for f in dataclasses.fields(RequestEvent) if f.name != "seq"]
+    return {name: [getattr(fact, name) for fact in facts_] for name in names}
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 20, 199, 467])
+def test_columns_are_what_single_facts_are(ledger: SqlLedger, count: int) -> None:
+    """Whatever mixture of rows per statement a dialect makes of them."""
+    awkward = ['"', "\\", "{,}", "NULL", "", "ä\n\t'", "\ud800 lone", "nul\0"]
+    given = [
+        request(
+            f"r{n}", at_s=n / 7, stream=n % 2 == 0, ttft_ms=None if n % 3 else n / 3,
+            error=None if n % 5 else awkward[n // 5 % len(awkward)],
+            cached_from="" if n % 4 == 0 else None, prompt_tokens=n, joules=1e-300 * n,
+        )
+        for n in range(count)
+    ]  # fmt: skip
+    ledger.append_columns({RequestEvent: columns_of(given)})
+    found = ledger.read(RequestEvent)
+    assert [event.seq for event in found] == sorted(event.seq for event in found)
+    ledger.append([dataclasses.replace(event, id="s" + event.id) for event in given])
+    singly = [event for event in ledger.read(RequestEvent) if event.id.startswith("s")]
+    bare = [dataclasses.replace(event, seq=0) for event in found]
+    assert bare == [dataclasses.replace(event, id=event.id[1:], seq=0) for event in singly]
+    assert len(bare) == count
+
+
+def test_columns_again_change_nothing(ledger: SqlLedger) -> None:
+    first = [request(f"r{n}") for n in range(300)]
+    ledger.append_columns({RequestEvent: columns_of(first)})
+    again = [request(f"r{n}", status=500) for n in range(250, 450)]
+    ledger.append_columns({RequestEvent: columns_of(again)})
+    statuses = {event.id: event.status for event in ledger.read(RequestEvent)}
+    assert statuses == {f"r{n}": 200 if n < 300 else 500 for n in range(450)}
+
+
+def test_columns_are_all_or_none_and_say_whose_fault_it_is(ledger: SqlLedger) -> None:
+    good = columns_of([request(f"r{n}") for n in range(30)])
+    window = {"source": ["live"], "started_at_s": [0.0], "ended_at_s": [1.0], "joules": [1.0],
+              "idle_joules": [0.0], "requests": [1], "method": ["x"]}  # fmt: skip
+    for wrong in ({"prompt_tokens": [1] * 29 + [2**63]}, {"status": [200] * 29 + [None]},
+                  {"tenant": ["t"] * 29 + [None]}):  # fmt: skip
+        with pytest.raises(FactRefused):
+            ledger.append_columns({EnergyWindow: {**window, "uncertainty": [0.1]},
+                                   RequestEvent: {**good, **wrong}})  # fmt: skip
+    for fault in ({"nope": [1] * 30}, {"tenant": ["t"]}):
+        with pytest.raises(UsageError):
+            ledger.append_columns({RequestEvent: {**good, **fault}})
+    with pytest.raises(UsageError, match="uncertainty"):
+        ledger.append_columns({EnergyWindow: window})
+    assert ledger.read(RequestEvent) == []
+    assert ledger.read(EnergyWindow) == []
+    ledger.append_columns({RequestEvent: good, EnergyWindow: {**window, "uncertainty": [0.1]}})
+    assert len(ledger.read(RequestEvent)) == 30
+    assert [w.usd for w in ledger.read(EnergyWindow)] == [0.0]  # a default
 
 
 def test_aliases_move_by_compare_and_set(ledger: SqlLedger) -> None:

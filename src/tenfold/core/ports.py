@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +112,17 @@ class Ledger(Protocol):
         """Add Metric, Verdict, Event, RequestEvent or EnergyWindow records, all or none.
 
         A RequestEvent whose id is already there is left as it is: retrying a batch is safe.
+        """
+        ...
+
+    def append_columns(
+        self, tables: Mapping[type, Mapping[str, Sequence[Any]]], *, wait_s: float | None = None
+    ) -> None:
+        """`append` for thousands at once: per kind of fact its fields, each as a column of equal length.
+
+        A field that is not given has its default. All tables or none. Another writer is waited for at
+        most `wait_s` seconds (None: as long as the ledger thinks right). Raises LedgerError when it cannot
+        be written now, FactRefused when a record can never be, UsageError for a field that is not there.
         """
         ...
 

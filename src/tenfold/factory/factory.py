@@ -64,6 +64,7 @@ class Factory:
         self.name = name
         self.directory = Path(directory).resolve()
         self.spec: FactorySpec | None = None
+        self._sets: tuple[str, ...] = ()
         self._settings = env
         self._store_url = env.store or store
         self._ledger_url = env.ledger or ledger
@@ -100,14 +101,8 @@ class Factory:
         directory = (file if file.is_dir() else file.parent).resolve()
         catalogue = Catalogue(directory)
         spec = load(file, sets, resolve=catalogue.find, known=catalogue.names())
-        factory = cls(
-            spec.factory,
-            store=spec.store,
-            ledger=spec.ledger,
-            directory=spec.directory,
-            strict_env=spec.strict_env,
-        )
-        factory.spec = spec
+        factory = cls.of(spec)
+        factory._sets = tuple(sets)
         for name, asset in spec.assets.items():
             step = catalogue.get(asset.step)
             wanted = asset.resources.model_dump(exclude_none=True)
@@ -125,6 +120,36 @@ class Factory:
         factory._releases = [Release(**release.model_dump()) for release in spec.release]
         factory._triggers = [Trigger(**trigger.model_dump()) for trigger in spec.watch]
         return factory
+
+    @classmethod
+    def of(cls, spec: FactorySpec) -> Factory:
+        """A factory with a file's settings, and none of its assets yet."""
+        factory = cls(
+            spec.factory,
+            store=spec.store,
+            ledger=spec.ledger,
+            directory=spec.directory,
+            strict_env=spec.strict_env,
+        )
+        factory.spec = spec
+        return factory
+
+    @classmethod
+    def before(cls, urls: Sequence[str]) -> Factory:
+        """A factory without assets that serves the models of OpenAI-compatible servers. Its facts go into
+        the store of this folder. Raises SpecError for something that is no address."""
+        from tenfold.spec.models import FactorySpec
+        from tenfold.spec.serving import BackendSpec, ServeSpec
+
+        wrong = [url for url in urls if not url.startswith(("http://", "https://"))]
+        if wrong:
+            raise UsageError(
+                "a backend is the address of a server", seen=wrong[0], hint="http://127.0.0.1:8000/v1"
+            )
+        backends = tuple(
+            BackendSpec(name=f"backend-{number}", url=url) for number, url in enumerate(urls, 1)
+        )
+        return cls.of(FactorySpec(factory="gateway", serve=ServeSpec(backends=backends)))
 
     def add(
         self,
@@ -195,6 +220,19 @@ class Factory:
         if self._store_url == _MEMORY:
             raise UsageError("a store in memory has no folder for a gateway", hint="give it a path")
         return (self.directory / self._store_url).resolve() / "gateway"
+
+    def state_folder(self, name: str) -> Path | None:
+        """Where processes of this factory keep what they share; None for a factory in memory."""
+        if self._store_url == _MEMORY:
+            return None
+        return (self.directory / self._store_url).resolve() / name
+
+    def reread(self) -> None:
+        """Take over what the file says now about serving, prices and tenants. Raises SpecError, and then all
+        stays as it was. Assets and steps need a new process."""
+        if self.spec is None or self.spec.path is None:
+            raise UsageError("this factory did not come from a file")
+        self.spec = Factory.load(self.spec.path, sets=self._sets).spec
 
     @cached_property
     def queries(self) -> Queries:
@@ -349,14 +387,19 @@ class Factory:
         *,
         host: str | None = None,
         port: int | None = None,
-        mounts: Mapping[str, Any] | None = None,
+        workers: int | None = None,
+        mounts: Callable[[Factory], Mapping[str, Any]] | None = None,
         on_ready: Callable[[str], None] = lambda url: None,
     ) -> None:
-        """Serve what the file's `serve:` says until SIGTERM or SIGINT. `mounts` are further ASGI
-        applications by path prefix (the console); `on_ready` hears the URL."""
+        """Serve what the file's `serve:` says until SIGTERM or SIGINT. `mounts` makes further ASGI
+        applications by path prefix (the console); `on_ready` hears the URL.
+
+        With more than one worker this process only watches over them. SIGHUP makes them read the file again
+        and exchange backends, prices and tenants while requests go on.
+        """
         from tenfold.factory.serving import serve
 
-        serve(self, host=host, port=port, mounts=mounts or {}, on_ready=on_ready)
+        serve(self, host=host, port=port, workers=workers, mounts=mounts, on_ready=on_ready)
 
     def replay(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache, lru_cache
 from typing import Any, Protocol, TypeVar
@@ -25,13 +25,15 @@ from tenfold.core.facts import (
     TrafficRow,
     Verdict,
 )
-from tenfold.errors import AliasConflict, LedgerError
+from tenfold.errors import AliasConflict, FactRefused, LedgerError
 from tenfold.ledger.audit import GENESIS, seal
+from tenfold.ledger.columns import encoded_columns
 from tenfold.ledger.tables import TABLES, codec
 
 F = TypeVar("F")
 _BATCH = 500
 """Rows per statement: well under every driver's limit on parameters."""
+_AUDIT_ATTEMPTS = 10
 
 
 class Cursor(Protocol):
@@ -48,8 +50,13 @@ class SqlLedger(ABC):
     """The Ledger Protocol over a dialect, which supplies the first two methods."""
 
     @abstractmethod
-    def transaction(self, *, write: bool = True) -> AbstractContextManager[Any]:
-        """A cursor; what is done with it happens entirely or not at all."""
+    def transaction(
+        self, *, write: bool = True, wait_s: float | None = None
+    ) -> AbstractContextManager[Any]:
+        """A cursor; what is done with it happens entirely or not at all.
+
+        Another writer is waited for at most `wait_s`; None: as long as the dialect thinks right.
+        """
 
     @abstractmethod
     def close(self) -> None: ...
@@ -115,8 +122,22 @@ class SqlLedger(ABC):
     def append(self, facts: Sequence[Any]) -> None:
         if facts:
             with self.transaction() as cursor:
-                for fact in facts:
-                    _insert(cursor, fact)
+                for kind, group in itertools.groupby(facts, type):
+                    encode = codec(kind).encode
+                    cursor.executemany(insert_sql(kind), [encode(fact) for fact in group])
+
+    def append_columns(
+        self, tables: Mapping[type, Mapping[str, Sequence[Any]]], *, wait_s: float | None = None
+    ) -> None:
+        encoded = [(kind, encoded_columns(kind, columns)) for kind, columns in tables.items()]
+        with self.transaction(wait_s=wait_s) as cursor:
+            for kind, columns in encoded:
+                if columns and columns[0]:
+                    self.insert_columns(cursor, kind, columns)
+
+    @abstractmethod
+    def insert_columns(self, cursor: Any, kind: type, columns: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows of one kind, given as all its columns in the codec's order."""
 
     def read(
         self,
@@ -210,11 +231,15 @@ class SqlLedger(ABC):
             cursor.execute("DELETE FROM leases WHERE key = ? AND owner = ?", (key, owner))
 
     def audit(self, actor: str, action: str, subject: str, detail: Any, at_s: float) -> None:
-        with self.transaction() as cursor:
-            _append_audit(
-                cursor,
-                AuditEntry(at_s=at_s, actor=actor, action=action, subject=subject, detail=detail),
-            )
+        entry = AuditEntry(at_s=at_s, actor=actor, action=action, subject=subject, detail=detail)
+        for attempt in range(_AUDIT_ATTEMPTS):
+            try:
+                with self.transaction() as cursor:
+                    _append_audit(cursor, entry)
+                return
+            except FactRefused:  # somebody who does not take the writers' lock was faster
+                if attempt == _AUDIT_ATTEMPTS - 1:
+                    raise
 
     def traffic(
         self, since_s: float, bucket_s: float, source: str | None = None
@@ -307,13 +332,19 @@ def _result_sql() -> str:
 
 
 def _insert(cursor: Cursor, fact: Any) -> None:
-    coder = codec(type(fact))
-    table = TABLES[type(fact)]
-    cursor.execute(
-        f"INSERT INTO {table.name} ({', '.join(coder.columns)})"
-        f" VALUES ({', '.join('?' * len(coder.columns))}) {table.conflict}",
-        coder.encode(fact),
-    )
+    cursor.execute(insert_sql(type(fact)), codec(type(fact)).encode(fact))
+
+
+def _make_insert(kind: Any) -> str:
+    marks = ", ".join("?" * len(codec(kind).columns))
+    return f"{insert_head(kind)} VALUES ({marks}) {TABLES[kind].conflict}"
+
+
+insert_sql: Callable[[Any], str] = cache(_make_insert)
+
+
+def insert_head(kind: Any) -> str:
+    return f"INSERT INTO {TABLES[kind].name} ({', '.join(codec(kind).columns)})"
 
 
 def _append_audit(cursor: Cursor, entry: AuditEntry) -> None:

@@ -11,14 +11,19 @@ import math
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from tenfold.errors import LedgerError, StoreFull, StoreTooNew
-from tenfold.ledger.sql import SqlLedger
-from tenfold.ledger.tables import MIGRATIONS, SCHEMA_VERSION
+from tenfold.errors import FactRefused, LedgerError, StoreFull, StoreTooNew
+from tenfold.ledger.sql import SqlLedger, insert_head
+from tenfold.ledger.tables import MIGRATIONS, SCHEMA_VERSION, TABLES, codec
 
 _BUSY_TIMEOUT_S = 30.0
+_ROWS = 200
+"""Rows per statement of a mass insert: times the widest table, well under SQLite's 32,766 parameters."""
+_REFUSED = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError)
 
 
 class SqliteLedger(SqlLedger):
@@ -48,7 +53,9 @@ class SqliteLedger(SqlLedger):
                 raise
 
     @contextlib.contextmanager
-    def transaction(self, *, write: bool = True) -> Iterator[sqlite3.Cursor]:
+    def transaction(
+        self, *, write: bool = True, wait_s: float | None = None
+    ) -> Iterator[sqlite3.Cursor]:
         with self._lock, self._explained():
             self._check_in_place()
             cursor = self._connection.cursor()
@@ -56,7 +63,10 @@ class SqliteLedger(SqlLedger):
                 yield cursor
                 return
             try:
-                cursor.execute("BEGIN IMMEDIATE")
+                if wait_s is None:
+                    cursor.execute("BEGIN IMMEDIATE")
+                else:
+                    self._begin_within(cursor, wait_s)
                 yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
@@ -64,9 +74,33 @@ class SqliteLedger(SqlLedger):
                     cursor.execute("ROLLBACK")
                 raise
 
+    def insert_columns(
+        self, cursor: sqlite3.Cursor, kind: type, columns: Sequence[Sequence[Any]]
+    ) -> None:
+        """Hundreds of rows per statement, and no None or bool among the values: the driver asks every
+        one of those whether it would like to be adapted, which costs more than storing it."""
+        num_rows, width = len(columns[0]), len(columns)
+        values: list[Any] = [None] * (num_rows * width)
+        kinds = codec(kind).kinds
+        for index, (name, column) in enumerate(zip(codec(kind).columns, columns, strict=True)):
+            values[index::width] = _bindable(column, kinds[name])
+        row = 0
+        for size in (_ROWS, _ROWS // 10, 1):
+            sql = _many_sql(kind, size)
+            while num_rows - row >= size:
+                cursor.execute(sql, values[row * width : (row + size) * width])
+                row += size
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    def _begin_within(self, cursor: sqlite3.Cursor, wait_s: float) -> None:
+        cursor.execute(f"PRAGMA busy_timeout = {max(0, int(wait_s * 1e3))}")
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {int(_BUSY_TIMEOUT_S * 1e3)}")
 
     def _check_in_place(self) -> None:
         """SQLite writes on without a word when its file was removed, and all of it would be lost.
@@ -115,8 +149,12 @@ class SqliteLedger(SqlLedger):
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except OverflowError as error:
+            raise FactRefused(f"the ledger cannot hold it: {error}", where=self.path) from error
         except sqlite3.Error as error:
             text = str(error)
+            if isinstance(error, _REFUSED):
+                raise FactRefused(f"the ledger cannot hold it: {text}", where=self.path) from error
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 raise StoreFull(
                     "the disk is full",
@@ -135,3 +173,30 @@ class SqliteLedger(SqlLedger):
             raise LedgerError(
                 "the ledger cannot be opened", where=self.path, seen=error.strerror
             ) from error
+
+
+_NO_TEXT = "\0"
+"""Stands for no text on its way into the database; real text never holds a NUL (`storable`)."""
+
+
+def _bindable(column: Sequence[Any], kinds: frozenset[type]) -> Sequence[Any]:
+    if bool in kinds:
+        return [1 if value else 0 for value in column]
+    if type(None) not in kinds:
+        return column
+    if str in kinds:
+        return [_NO_TEXT if value is None else value for value in column]
+    if float in kinds:
+        return [math.nan if value is None else value for value in column]  # stored as NULL
+    return column
+
+
+@cache
+def _many_sql(kind: Any, num_rows: int) -> str:
+    kinds = codec(kind).kinds
+    marks = [
+        "NULLIF(?, char(0))" if {str, type(None)} <= kinds[name] else "?"
+        for name in codec(kind).columns
+    ]
+    rows = ", ".join([f"({', '.join(marks)})"] * num_rows)
+    return f"{insert_head(kind)} VALUES {rows} {TABLES[kind].conflict}"

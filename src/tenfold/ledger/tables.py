@@ -160,6 +160,8 @@ class Codec:
     readers: tuple[tuple[str, Convert | None], ...]
     """The way back, with `seq` in front when there is one."""
     has_seq: bool
+    kinds: Mapping[str, frozenset[type]]
+    """Column -> the Python types it may hold; empty for what is stored as JSON."""
 
     def encode(self, fact: Any) -> tuple[Any, ...]:
         return tuple(
@@ -198,11 +200,20 @@ def _make_codec(cls: Any) -> Codec:
         readers=((("seq", None),) if has_seq else ())
         + tuple((name, pairs[name][1]) for name in columns),
         has_seq=has_seq,
+        kinds={name: _plain(hints[name]) for name in columns},
     )
 
 
 codec: Callable[[Any], Codec] = cache(_make_codec)
 """One per kind of fact."""
+
+
+def _plain(hint: Any) -> frozenset[type]:
+    kinds = frozenset(get_args(hint) or (hint,))
+    return kinds if kinds <= _PLAIN else frozenset()
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def _converters(cls: type, name: str, hint: Any) -> tuple[Convert | None, Convert | None]:
@@ -218,8 +229,8 @@ def _converters(cls: type, name: str, hint: Any) -> tuple[Convert | None, Conver
         return _to_json, lambda text: tuple(
             tuple(item) if isinstance(item, list) else item for item in _scan(text)[0]
         )
-    kinds = set(get_args(hint) or (hint,))
-    if not kinds <= {str, int, float, bool, type(None)}:
+    kinds = _plain(hint)
+    if not kinds:
         return _to_json, _parsed if name == "environment" else _from_json
     if str in kinds:
         return lambda text: None if text is None else storable(text), None

@@ -11,7 +11,7 @@ from pathlib import Path
 from tenfold.serve.access.counters import Counters
 from tenfold.serve.access.grant import Cap, Grant
 from tenfold.serve.access.limits import Limits
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 AT_S = 1_764_547_230.0
 """The middle of a minute, for all of them: no window ends while they count."""

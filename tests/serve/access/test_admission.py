@@ -17,7 +17,7 @@ from tenfold.serve.access.admin_secret import check_admin_secret
 from tenfold.serve.access.grant import LOCAL_GRANT, Cap, TenantPolicy
 from tenfold.serve.access.issue import create_key, revoke_key, rotate_key
 from tenfold.serve.access.keys import KeyRing, hash_of
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 
 class Clock:
@@ -233,6 +233,6 @@ def test_what_tenants_share_can_be_changed_while_it_runs(ledger, clock):
     ring = KeyRing(True, now=clock)
     ring.load(ledger)
     assert ring.admit(bearer(secret)).caps == ()
-    ring.set_tenants({"acme": TenantPolicy(rpm=7)})
+    ring.govern({"acme": TenantPolicy(rpm=7)})
     ring.load(ledger)
     assert ring.admit(bearer(secret)).caps == (Cap("tenant:acme", 7, None),)

@@ -18,7 +18,7 @@ from tenfold.serve.access.budgets.budgets import Budgets
 from tenfold.serve.access.budgets.embedded import EmbeddedBudgets
 from tenfold.serve.access.budgets.memory import MemoryBudgets
 from tenfold.serve.access.grant import LOCAL_GRANT, Grant
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 DAY = 1_764_547_200.0
 

@@ -9,7 +9,7 @@ from tenfold.serve.access.counters import Counters
 from tenfold.serve.access.grant import Cap, Grant
 from tenfold.serve.access.hosts import HostSync
 from tenfold.serve.access.limits import Limits
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 from .counting import AT_S
 

@@ -16,7 +16,7 @@ from tenfold.errors import ConfigError
 from tenfold.serve.access.counters import Counters
 from tenfold.serve.access.grant import LOCAL_GRANT, Cap, Grant
 from tenfold.serve.access.limits import Limits, duration, wait_s
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 from .counting import AT_S, cap
 

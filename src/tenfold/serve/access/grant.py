@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tenfold.core.facts import VirtualKey
 from tenfold.errors import ConfigError
 from tenfold.serve.access.budgets.base import MOST_USD, PERIODS, Account, nano
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 if TYPE_CHECKING:
     from tenfold.serve.access.budgets.view import View

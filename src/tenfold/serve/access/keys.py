@@ -16,7 +16,7 @@ from hashlib import sha256
 from tenfold.core.facts import VirtualKey
 from tenfold.core.ports import Ledger
 from tenfold.serve.access.grant import LOCAL_GRANT, Grant, TenantPolicy, grant_of
-from tenfold.serve.gateway.refusal import Refusal
+from tenfold.serve.refusal import Refusal
 
 PREFIX = "sk-tf-"
 _PREFIX = PREFIX.encode()
@@ -68,10 +68,11 @@ class KeyRing:
         self._by_hash |= self._lent
         return secret
 
-    def set_tenants(self, tenants: Mapping[str, TenantPolicy]) -> None:
-        """What all keys of a tenant may do together, from the next `load` on."""
-        self._tenants = dict(tenants)
-        self._made = {}
+    def govern(self, tenants: Mapping[str, TenantPolicy]) -> None:
+        """Other rules for tenants; they hold from the next `load`, which also asks for the keys anew."""
+        if dict(tenants) != self._tenants:
+            self._tenants = dict(tenants)
+            self._made = {}
 
     def load(self, ledger: Ledger) -> None:
         """Replace the table by what the ledger says. On a LedgerError the old table stays."""

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from tenfold.errors import InfrastructureError
 from tenfold.serve.access.counters import COUNT_BITS, EPOCH_S, WINDOW_S, Counters, minutes_of
 from tenfold.serve.access.grant import Cap, Grant
-from tenfold.serve.gateway.refusal import Refusal, retry_after
+from tenfold.serve.refusal import Refusal, retry_after
 
 log = logging.getLogger("tenfold.gateway")
 

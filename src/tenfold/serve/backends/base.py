@@ -1,13 +1,15 @@
 """The seam between the gateway and whatever generates tokens.
 
-A backend streams pieces of text and closes with usage. It knows nothing about HTTP, tenants, keys or
-caches; the gateway knows nothing about weights. Messages are msgspec structs because they also travel to
-the engine process.
+There are two kinds of backends. One generates: it takes a typed request and streams pieces of text, closing
+with usage (the embedded engine). The other forwards: it takes a client's bytes to a server that speaks the
+same protocol and hands its bytes back, so that no field of either is lost. Neither knows tenants, keys or
+caches; the gateway knows nothing about weights. Messages are msgspec structs because they also travel to the
+engine process.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -70,6 +72,104 @@ class Embeddings(msgspec.Struct, frozen=True):
     compute_s: float = 0.0
 
 
+class Outcome:
+    """What is known about an answer once it has ended."""
+
+    __slots__ = (
+        "complete",
+        "compute_s",
+        "finish_reasons",
+        "refused",
+        "response_id",
+        "side_effects",
+        "usage",
+        "usage_event",
+    )
+
+    def __init__(self) -> None:
+        self.usage: TokenUsage | None = None
+        """None: nobody said."""
+        self.usage_event = b""
+        """The event of a stream that carries usage and nothing else: only for clients that asked for it."""
+        self.finish_reasons: tuple[str, ...] = ()
+        """One per choice, in order."""
+        self.complete = False
+        """It ended as its protocol says: `[DONE]` was seen, or the JSON body is whole."""
+        self.side_effects = False
+        """It asks for tools to be called."""
+        self.refused = False
+        """The model, or a filter behind it, would not answer."""
+        self.response_id = ""
+        self.compute_s = 0.0
+        """Share of engine time, where the engine is ours."""
+
+
+Take = Callable[[bytes], bool]
+"""Is given a part of an answer; returns whether its reader has fallen behind."""
+Room = Callable[[], Awaitable[None]]
+"""Waits until it has caught up."""
+
+
+async def pour(answer: Answer, take: Take, room: Room) -> None:
+    """All parts of an answer, one by one as they come. An answer that can hand them over in the callback that
+    brings them (it has a `pour` of its own) does so: that saves a task switch per token."""
+    direct = getattr(answer, "pour", None)
+    if direct is not None:
+        await direct(take, room)
+        return
+    async for part in answer:
+        if take(part):
+            await room()
+
+
+class Answer(Protocol):
+    """An answer that has begun. What goes wrong before that is raised; after it, iteration raises."""
+
+    stream: bool
+    """True: parts are server-sent events, each part one or more whole ones. False: one part, a JSON body."""
+    outcome: Outcome
+    """Valid when the iteration has ended."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def close(self) -> None:
+        """Early: cancels the work upstream. May be called more than once."""
+        ...
+
+
+class Call:
+    """One request on its way to a backend that forwards."""
+
+    __slots__ = ("body", "deadline", "endpoint", "headers", "id", "model", "plain", "stream")
+
+    def __init__(
+        self,
+        id: str,
+        endpoint: str,
+        model: str,
+        body: bytes,
+        plain: dict[str, Any],
+        *,
+        stream: bool = False,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        deadline: float | None = None,
+    ) -> None:
+        self.id = id
+        self.endpoint = endpoint
+        """`/v1/chat/completions` and so on."""
+        self.model = model
+        """As the client named it."""
+        self.body = body
+        """The client's JSON, byte for byte."""
+        self.plain = plain
+        """The same, decoded."""
+        self.stream = stream
+        self.headers = headers
+        """The few request headers that travel on (`traceparent`, `anthropic-version`)."""
+        self.deadline = deadline
+        """On the monotonic clock; None: no one is in a hurry."""
+
+
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """A model that a backend serves."""
 
@@ -122,10 +222,12 @@ class BackendRefusal(BackendError):
 
 
 class Backend(Protocol):
-    """Generates tokens. `generate` raises PromptTooLong, UnknownName or BackendError before or while
+    """Makes answers. `generate` raises PromptTooLong, UnknownName or BackendError before or while
     streaming; closing its iterator early cancels the work upstream."""
 
     name: str
+    speaks: frozenset[str]
+    """Endpoints whose requests `open` takes byte for byte. Empty for one that generates."""
 
     async def start(self) -> None: ...
 
@@ -135,6 +237,10 @@ class Backend(Protocol):
 
     def pids(self) -> Sequence[int]:
         """Processes of ours that do the work (for energy); empty for a remote server."""
+        ...
+
+    async def open(self, call: Call) -> Answer:
+        """Raises BackendRefusal with the server's own status and error, Unreachable, or BackendError."""
         ...
 
     def generate(self, request: Generation) -> AsyncIterator[Piece]: ...

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from tenfold.errors import BackendError, ConfigError, UnknownName
-from tenfold.serve.backends.base import Embeddings, Generation, ModelCard, Piece
+from tenfold.serve.backends.base import Answer, Call, Embeddings, Generation, ModelCard, Piece
 from tenfold.serve.backends.process import EngineProcess, launch
 from tenfold.serve.engine.messages import (
     Cancel,
@@ -72,6 +72,8 @@ class Load(NamedTuple):
 class EmbeddedBackend:
     """Serves the model in `folder` under the name `model`. Fields of a request's `extra` are not used."""
 
+    speaks: frozenset[str] = frozenset()
+
     def __init__(
         self,
         folder: Path,
@@ -110,6 +112,9 @@ class EmbeddedBackend:
             self._fail_all(BackendError(f"the engine for {self.model!r} was stopped"))
             if process is not None:
                 await process.close()
+
+    async def open(self, call: Call) -> Answer:
+        raise NotImplementedError("this backend generates: use generate()")
 
     def cards(self) -> Sequence[ModelCard]:
         """The model, once it was loaded; before that only its name and digest are known."""

@@ -8,11 +8,12 @@ also how work upstream is cancelled. It knows no JSON and no OpenAI.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import httptools
@@ -21,6 +22,9 @@ from tenfold.errors import BackendError, ConfigError
 from tenfold.serve.backends.base import Unreachable
 
 HIGH_WATER_BYTES = 256 * 1024
+_SWEEPS_PER_TIMEOUT = 8
+"""How often, within one `read_timeout_s`, waiting connections are looked at. A timer per wait would cost
+more than the parsing of an answer."""
 MAX_HEADER_BYTES = 64 * 1024
 
 
@@ -39,6 +43,10 @@ class PoolConfig:
         for name in ("connect_timeout_s", "read_timeout_s", "max_connections"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0", seen=getattr(self, name))
+
+
+Sink = Callable[[bytes], bool]
+"""Takes a part of a body; True: no more for now."""
 
 
 class ClosedEarly(Unreachable):
@@ -65,22 +73,32 @@ class Pool:
         self._tls = (tls or ssl.create_default_context()) if parts.scheme == "https" else None
         self._config = config
         self._idle: deque[_Connection] = deque()
+        self._waiting: set[_Connection] = set()
+        self._sweep: asyncio.TimerHandle | None = None
         self._open = asyncio.Semaphore(config.max_connections)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self._host_header = (host + (f":{parts.port}" if parts.port else "")).encode()
 
+    def head(self, method: bytes, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """The part of a request's head that is the same every time, for `request`."""
+        lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method, path, self._host_header)]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        return b"".join(lines)
+
     async def request(
-        self, method: bytes, path: bytes, headers: list[tuple[bytes, bytes]], body: bytes = b""
+        self, head: bytes, more: Sequence[tuple[bytes, bytes]] = (), body: bytes | None = None
     ) -> Response:
         """The head of the answer; read its body with `async for` and close it. Raises BackendError.
 
         A kept connection that turns out to be closed is replaced once: nothing had been answered on it.
         """
-        head = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (method, path, self._host_header)]
-        head += [b"%b: %b\r\n" % header for header in headers]
-        if body or method == b"POST":
-            head.append(b"content-length: %d\r\n" % len(body))
-        wire = b"".join([*head, b"\r\n", body])
+        if more:
+            head = b"".join([head, *(b"%b: %b\r\n" % header for header in more)])
+        wire = (
+            b"%b\r\n" % head
+            if body is None
+            else b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+        )
         await self._open.acquire()
         connection: _Connection | None = None
         try:
@@ -101,21 +119,59 @@ class Pool:
         return Response(self, connection)
 
     def close(self) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
         while self._idle:
             self._idle.pop().abort()
 
     async def _exchange(self, connection: _Connection, wire: bytes) -> None:
         connection.send(wire)
-        await self._timely(connection.head())
-
-    async def _timely(self, waiting: Any) -> Any:
+        self._watch(connection)
         try:
-            async with asyncio.timeout(self._config.read_timeout_s):
-                return await waiting
-        except TimeoutError:
-            raise Unreachable(
-                f"the server was silent for {self._config.read_timeout_s:g} s", where=self.where
-            ) from None
+            await connection.head()
+        finally:
+            self._waiting.discard(connection)
+
+    async def _part(self, connection: _Connection) -> bytes:
+        self._watch(connection)
+        try:
+            return await connection.part()
+        finally:
+            self._waiting.discard(connection)
+
+    async def _poured(self, connection: _Connection, sink: Sink) -> bool:
+        """Whether `sink` goes on: the body ended, or its server fell silent (which `ready` tells)."""
+        self._watch(connection)
+        try:
+            return await connection.poured(sink)
+        finally:
+            self._waiting.discard(connection)
+
+    def _watch(self, connection: _Connection) -> None:
+        """See to it that a silent server is noticed, at most an eighth of the timeout late."""
+        connection.waiting_for = 0
+        self._waiting.add(connection)
+        if self._sweep is None:
+            self._later()
+
+    def _later(self) -> None:
+        wait_s = self._config.read_timeout_s / _SWEEPS_PER_TIMEOUT
+        self._sweep = asyncio.get_running_loop().call_later(wait_s, self._look)
+
+    def _look(self) -> None:
+        self._sweep = None
+        for connection in list(self._waiting):
+            connection.waiting_for += 1
+            if connection.waiting_for > _SWEEPS_PER_TIMEOUT:
+                connection.give_up(
+                    Unreachable(
+                        f"the server was silent for {self._config.read_timeout_s:g} s",
+                        where=self.where,
+                    )
+                )
+        if self._waiting:
+            self._later()
 
     async def _connection(self) -> tuple[_Connection, bool]:
         """One to use, and whether it was kept from before. The youngest first: it is likeliest alive."""
@@ -170,24 +226,62 @@ class Response:
         # Without a wait there is no timer: most parts are here before they are asked for.
         part = connection.ready()
         if part is None:
-            part = await self._pool._timely(connection.part())
+            part = await self._pool._part(connection)
         if not part:
             self.close()
             raise StopAsyncIteration
         return part
 
+    async def pour(self, sink: Sink) -> bool:
+        """Hand every part to `sink` in the callback that brought it: a frame of a stream then costs no task
+        switch. Returns False when `sink` said to stop, True at the end of the body.
+
+        Raises BackendError, and whatever `sink` raises.
+        """
+        connection = self._connection
+        while connection is not None:
+            part = connection.ready()
+            if part is None:
+                if not await self._pool._poured(connection, sink):
+                    return False
+            elif not part:
+                self.close()
+                return True
+            elif sink(part):
+                return False
+        return True
+
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body. Raises BackendError when it is longer than `limit_bytes`."""
+        connection = self._connection
+        if connection is not None and connection.complete:  # most bodies come with their head
+            body = connection.ready() or b""
+            if len(body) <= limit_bytes:
+                self.close()
+                return body
+            raise self._too_long(limit_bytes)
         parts = []
         num_bytes = 0
         async for part in self:
             parts.append(part)
             num_bytes += len(part)
             if num_bytes > limit_bytes:
-                raise BackendError(
-                    f"the answer is longer than {limit_bytes:,} bytes", where=self._pool.where
-                )
+                raise self._too_long(limit_bytes)
         return b"".join(parts)
+
+    def _too_long(self, limit_bytes: int) -> BackendError:
+        return BackendError(
+            f"the answer is longer than {limit_bytes:,} bytes", where=self._pool.where
+        )
+
+    async def drained(self, timeout_s: float) -> None:
+        """Wait for the end of a body that has nothing more to say, but not for long."""
+        connection = self._connection
+        if connection is not None and not connection.complete:
+            with contextlib.suppress(BackendError, TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while await connection.part():
+                        pass
 
     def close(self) -> None:
         """Give the connection back, or end it when the answer is not complete."""
@@ -202,12 +296,14 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.idle_since = 0.0
+        self.waiting_for = 0
+        """How many sweeps of the pool found this connection waiting for the same thing."""
         self._lost = False
         self._resting = False
+        self._parser = httptools.HttpResponseParser(self)
         self._reset()
 
     def _reset(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
         self._parts: deque[bytes] = deque()
         self._num_bytes = 0
         self._num_header_bytes = 0
@@ -215,6 +311,8 @@ class _Connection(asyncio.Protocol):
         self._begun = False
         self._have_head = False
         self._error: BackendError | None = None
+        self._sink: Sink | None = None
+        self._sink_error: Exception | None = None
         self._until_close = False
         self.complete = False
         self.keep = False
@@ -256,6 +354,20 @@ class _Connection(asyncio.Protocol):
             await self._wait()
         return part
 
+    async def poured(self, sink: Sink) -> bool:
+        """Parts go to `sink` as they come, until it wants no more (False) or the body ends (True)."""
+        self._sink = sink
+        try:
+            while self._sink is not None and not self.complete:
+                self._check()
+                await self._wait()
+        finally:
+            stopped, self._sink = self._sink is None, None
+        if self._sink_error is not None:
+            error, self._sink_error = self._sink_error, None
+            raise error
+        return not stopped
+
     def rest(self) -> None:
         self.idle_since = time.monotonic()
         self._reset()
@@ -264,6 +376,12 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def give_up(self, error: BackendError) -> None:
+        self._error = error
+        self.keep = False
+        self.abort()
+        self._wake()
 
     def _check(self) -> None:
         if self._error is not None:
@@ -301,10 +419,25 @@ class _Connection(asyncio.Protocol):
             self._fail("the server wants to speak another protocol")
         except (httptools.HttpParserError, BackendError) as error:
             self._fail(f"the server does not speak HTTP/1.1: {error}")
-        if self._num_bytes > HIGH_WATER_BYTES and not self._paused and self._transport is not None:
+        if self._sink is not None and self._parts:
+            self.waiting_for = 0
+            if self._sunk() and not self.complete and self._error is None:
+                return  # nobody needs to wake up for this
+        elif self._num_bytes > HIGH_WATER_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
+
+    def _sunk(self) -> bool:
+        """Whether the sink took what came and wants more."""
+        assert self._sink is not None
+        part = self.ready()
+        try:
+            if part and self._sink(part):
+                self._sink = None
+        except Exception as error:
+            self._sink_error, self._sink = error, None
+        return self._sink is not None
 
     def connection_lost(self, error: Exception | None) -> None:
         self._lost = True
@@ -315,9 +448,7 @@ class _Connection(asyncio.Protocol):
         self._wake()
 
     def _fail(self, fact: str) -> None:
-        self._error = BackendError(fact, where=self._where)
-        self.keep = False
-        self.abort()
+        self.give_up(BackendError(fact, where=self._where))
 
     # Called by the parser.
 

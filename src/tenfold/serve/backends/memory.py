@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from tenfold.errors import UnknownName
 from tenfold.serve.backends.base import (
+    Answer,
+    Call,
     Embeddings,
     Generation,
     ModelCard,
@@ -36,6 +38,8 @@ class MemoryBackend:
     `requests` holds every request that was started and `cancelled` the ids of those closed early, so that
     a test can see what reached the backend.
     """
+
+    speaks: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -67,6 +71,9 @@ class MemoryBackend:
 
     async def stop(self) -> None:
         """Nothing to end."""
+
+    async def open(self, call: Call) -> Answer:
+        raise NotImplementedError("this backend generates: use generate()")
 
     def cards(self) -> Sequence[ModelCard]:
         return tuple(self._cards.values())

@@ -1,21 +1,18 @@
 """An OpenAI-compatible server as a backend: vLLM, SGLang, another gateway, a cloud.
 
-Requests are rebuilt from what the gateway understood plus every field it did not, under the model's name
-over there. The server's own errors keep their status and message. Closing a stream early closes its
-connection, which every such server takes as a cancel. It knows no HTTP parsing (`http_pool`) and no tiers.
+A request goes there byte for byte as the client sent it. Two things may differ: the model's name, where it
+has another one over there, and `stream_options.include_usage`, which a stream needs to be accounted for (the
+client gets the usage chunk only if it asked). Answers come back byte for byte. The server's own errors keep
+their status and message. Closing a stream early closes its connection, which every such server takes as a
+cancel. It knows no HTTP parsing (`http_pool`) and no tiers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import contextlib
 import ssl
-from array import array
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from sys import byteorder
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,19 +20,20 @@ import orjson
 
 from tenfold.errors import BackendError, ConfigError, UnknownName
 from tenfold.serve.backends.base import (
+    Answer,
     BackendRefusal,
+    Call,
     Embeddings,
     Generation,
-    Message,
     ModelCard,
     Piece,
-    TokenUsage,
 )
 from tenfold.serve.backends.http_pool import Pool, PoolConfig, Response
+from tenfold.serve.protocols.watch import Watch, watch
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-_LINGER_S = 0.5
 MAX_EVENT_BYTES = 4 * 1024 * 1024
+_LINGER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,10 @@ class OpenAIConfig:
     """Sent as a bearer token; never logged."""
     models: Mapping[str, str] = field(default_factory=dict)
     """Name here -> name there. Empty: every model the server lists, under its own name."""
+    speaks: frozenset[str] = frozenset(
+        {"/v1/chat/completions", "/v1/completions", "/v1/embeddings"}
+    )
+    """Endpoints the server has. What it lacks is translated into chat completions where that can be done."""
     pool: PoolConfig = field(default_factory=PoolConfig)
 
     def __post_init__(self) -> None:
@@ -55,6 +57,8 @@ class OpenAIConfig:
 
 class OpenAIBackend:
     """Answers with a server that speaks the OpenAI protocol."""
+
+    models_path = b"/models"
 
     def __init__(
         self, config: OpenAIConfig, *, name: str = "openai", tls: ssl.SSLContext | None = None
@@ -69,14 +73,26 @@ class OpenAIBackend:
             (b"content-type", b"application/json"),
             (b"accept", b"application/json, text/event-stream"),
             (b"user-agent", b"tenfold"),
+            *self._credentials(config),
         ]
-        if config.api_key:
-            self._headers.append((b"authorization", b"Bearer " + config.api_key.encode()))
+        self.speaks = config.speaks
+        self._heads = {
+            endpoint: self._pool.head(
+                b"POST", self._path + endpoint.removeprefix("/v1").encode(), self._headers
+            )
+            for endpoint in config.speaks
+        }
+
+    def _credentials(self, config: OpenAIConfig) -> Sequence[tuple[bytes, bytes]]:
+        """The headers that show the key."""
+        if not config.api_key:
+            return ()
+        return ((b"authorization", b"Bearer " + config.api_key.encode()),)
 
     async def start(self) -> None:
         """Ask the server for its models. Raises BackendError while it is not there, ConfigError when it
         lacks a configured model."""
-        plain = await self._whole(b"GET", b"/models")
+        plain = await self._listing()
         try:
             listed = {str(card["id"]): card for card in plain["data"]}
         except (KeyError, TypeError):
@@ -88,6 +104,10 @@ class OpenAIBackend:
             self._names = {name: name for name in listed}
         self._cards = tuple(_card(here, listed[there]) for here, there in self._names.items())
 
+    async def probe(self) -> None:
+        """Whether the server is well, by its list of models. Raises BackendError."""
+        await self._listing()
+
     async def stop(self) -> None:
         self._pool.close()
 
@@ -97,59 +117,29 @@ class OpenAIBackend:
     def pids(self) -> Sequence[int]:
         return ()
 
-    async def generate(self, request: Generation) -> AsyncGenerator[Piece, None]:
-        """Raises BackendRefusal with the server's own status, BackendError when there is no answer."""
-        path, body = _request(request, self._name(request.model))
-        response = await self._pool.request(b"POST", self._path + path, self._headers, body)
+    async def open(self, call: Call) -> Answer:
+        head = self._heads.get(call.endpoint)
+        if head is None:
+            raise UnknownName("endpoint", call.endpoint, self._heads, where=self.name)
+        body = _addressed(call, self._name(call.model))
+        response = await self._pool.request(head, call.headers, body)
         try:
             if response.status != 200:
                 raise await self._refusal(response)
-            if b"event-stream" not in response.headers.get(b"content-type", b""):
-                raise self._odd("a stream", await response.read(MAX_ANSWER_BYTES))
-            finish: str | None = None
-            usage: TokenUsage | None = None
-            done = False
-            async with aclosing(self._events(response)) as events:
-                async for event in events:
-                    if event is None:
-                        done = True
-                        break
-                    if "error" in event:
-                        raise self._failure(event["error"], 502)
-                    text, delta, reason, counted = _parts(event)
-                    finish = reason or finish
-                    usage = counted or usage
-                    if text or delta:
-                        yield Piece(text=text, delta=delta)
-            if finish is None or not done:
-                raise BackendError(
-                    "the server's stream ended before its answer did", where=self._pool.where
-                )
-            if usage is None:
-                raise BackendError(
-                    "the server's stream came without usage, so nothing can be accounted",
-                    where=self._pool.where,
-                    hint="use a server that keeps stream_options.include_usage",
-                )
-            # No compute_s: what it took elsewhere is not in the energy that is metered here.
-            yield Piece(finish_reason=finish, usage=usage)
-            await _drained(response)
-        finally:
+            streamed = b"event-stream" in response.headers.get(b"content-type", b"")
+            if streamed != call.stream:
+                expected = "a stream" if call.stream else "JSON"
+                raise self._odd(expected, await response.read(MAX_ANSWER_BYTES))
+            return Forwarded(self._pool.where, response, watch(call.endpoint), streamed)
+        except BaseException:
             response.close()
+            raise
+
+    def generate(self, request: Generation) -> AsyncIterator[Piece]:
+        raise NotImplementedError("this backend forwards: use open()")
 
     async def embed(self, model: str, texts: Sequence[str]) -> Embeddings:
-        there = self._name(model)
-        body = orjson.dumps({"model": there, "input": list(texts), "encoding_format": "float"})
-        plain = await self._whole(b"POST", b"/embeddings", body)
-        try:
-            rows = sorted(plain["data"], key=lambda row: row["index"])
-            vectors = [_vector(row["embedding"]) for row in rows]
-            prompt_tokens = _whole_number(plain["usage"]["prompt_tokens"])
-        except (KeyError, TypeError, ValueError):
-            raise self._odd("embeddings") from None
-        if len(vectors) != len(texts):
-            raise self._odd(f"{len(texts)} embeddings, but {len(vectors)}")
-        return Embeddings(vectors, prompt_tokens)
+        raise NotImplementedError("this backend forwards: use open()")
 
     def _name(self, model: str) -> str:
         try:
@@ -157,8 +147,9 @@ class OpenAIBackend:
         except KeyError:
             raise UnknownName("model", model, self._names) from None
 
-    async def _whole(self, method: bytes, path: bytes, body: bytes = b"") -> Any:
-        response = await self._pool.request(method, self._path + path, self._headers, body)
+    async def _listing(self) -> Any:
+        head = self._pool.head(b"GET", self._path + self.models_path, self._headers)
+        response = await self._pool.request(head)
         try:
             if response.status != 200:
                 raise await self._refusal(response)
@@ -169,29 +160,6 @@ class OpenAIBackend:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
             raise self._odd("JSON", data) from None
-
-    async def _events(self, response: Response) -> AsyncGenerator[dict[str, Any] | None, None]:
-        """The `data:` events of a stream; None for `[DONE]`."""
-        rest = b""
-        async for part in response:
-            lines = (rest + part).split(b"\n")
-            rest = lines.pop()
-            if len(rest) > MAX_EVENT_BYTES:
-                raise self._odd("events of a sane length")
-            for line in lines:
-                if not line.startswith(b"data:"):
-                    continue  # a comment, an event name, or the empty line that ends an event
-                data = line[5:].strip()
-                if data == b"[DONE]":
-                    yield None
-                    continue
-                try:
-                    event = orjson.loads(data)
-                except orjson.JSONDecodeError:
-                    raise self._odd("JSON events", data) from None
-                if not isinstance(event, dict):
-                    raise self._odd("JSON objects", data)
-                yield event
 
     async def _refusal(self, response: Response) -> BackendError:
         try:
@@ -234,82 +202,145 @@ class OpenAIBackend:
         )
 
 
-async def _drained(response: Response) -> None:
-    """Read what follows `[DONE]` (the end of the last chunk), so that the connection can be kept."""
-    with contextlib.suppress(BackendError, TimeoutError):
-        async with asyncio.timeout(_LINGER_S):
-            async for _ in response:
-                pass
+class Forwarded:
+    """An answer on its way through, as it comes: whole events, nothing else held back."""
+
+    def __init__(self, where: str, response: Response, watch: Watch, stream: bool) -> None:
+        self.stream = stream
+        self.outcome = watch.outcome
+        self._where = where
+        self._response = response
+        self._watch = watch
+        self._rest = b""
+        """The beginning of an event whose end has not come."""
+        self._over = False
+
+    def close(self) -> None:
+        self._over = True
+        self._response.close()
+
+    def __aiter__(self) -> Forwarded:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            if not self.stream:
+                return await self._body()
+            async for raw in self._response:
+                part = self._events(raw)
+                if part:
+                    if self.outcome.complete:
+                        await self._ended()
+                    return part
+            last = self._last()
+        except BaseException:
+            self.close()
+            raise
+        if not last:
+            raise StopAsyncIteration
+        return last
+
+    async def pour(self, take: Take, room: Room) -> None:
+        """The rest of a stream, each part handed to `take` as it comes. When `take` says that its client is
+        behind, `room` is waited for. Raises what iterating would, and what they raise."""
+
+        def sink(raw: bytes) -> bool:
+            part = self._events(raw)
+            return bool(part) and (take(part) or self.outcome.complete)
+
+        try:
+            while not self._over:
+                if await self._response.pour(sink):
+                    last = self._last()
+                    if last:
+                        take(last)
+                elif self.outcome.complete:
+                    await self._ended()
+                else:
+                    await room()
+        except BaseException:
+            self.close()
+            raise
+
+    async def _body(self) -> bytes:
+        body = await self._response.read(MAX_ANSWER_BYTES)
+        self.close()
+        try:
+            self._watch.whole(body)
+        except ValueError:
+            raise BackendError(
+                "the server did not answer with JSON", where=self._where, seen=body[:200]
+            ) from None
+        return body
+
+    def _events(self, raw: bytes) -> bytes:
+        """The whole events there are; what is split over two packets is joined."""
+        if self._rest:
+            raw = self._rest + raw
+            self._rest = b""
+        if not raw.endswith(b"\n\n"):
+            end = _end_of_events(raw)
+            raw, self._rest = raw[:end], raw[end:]
+            if len(self._rest) > MAX_EVENT_BYTES:
+                raise BackendError("the server sends events without an end", where=self._where)
+            if not raw:
+                return b""
+        self._watch.events(raw)
+        return raw
+
+    async def _ended(self) -> None:
+        """What follows now is the end of the last chunk; with it the connection can be kept."""
+        await self._response.drained(_LINGER_S)
+        self.close()
+
+    def _last(self) -> bytes:
+        """The body is over: an event that has no end but that. Raises BackendError when more was to come."""
+        last, self._rest = self._rest, b""
+        if last.strip():
+            last += b"\n\n"
+            self._watch.events(last)
+        self.close()
+        if not self.outcome.complete:
+            raise BackendError(
+                "the server's stream ended before its answer did", where=self._where
+            )
+        return last if last.strip() else b""
 
 
-def _request(request: Generation, model: str) -> tuple[bytes, bytes]:
-    """Path and body. Always a stream: it is the form in which a client that left can be noticed."""
-    body: dict[str, Any] = {
-        **request.extra,
-        "model": model,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-    }
-    if request.max_tokens is not None:
-        body["max_tokens"] = request.max_tokens
-    if request.seed is not None:
-        body["seed"] = request.seed
-    if request.stop:
-        body["stop"] = list(request.stop)
-    if request.messages is not None:
-        body["messages"] = [_message(message) for message in request.messages]
-        return b"/chat/completions", orjson.dumps(body)
-    body["prompt"] = request.prompt
-    return b"/completions", orjson.dumps(body)
+def _end_of_events(part: bytes) -> int:
+    """Where the last whole event ends, 0 when there is none; servers may end lines with CR LF."""
+    plain, returned = part.rfind(b"\n\n"), part.rfind(b"\r\n\r\n")
+    return max(plain + 2 if plain >= 0 else 0, returned + 4 if returned >= 0 else 0)
 
 
-def _message(message: Message) -> dict[str, Any]:
-    return {**message.extra, "role": message.role, "content": message.content}
+_USAGE_WANTED = b'"stream_options":{"include_usage":true}'
 
 
-def _parts(
-    event: dict[str, Any],
-) -> tuple[str, dict[str, Any] | None, str | None, TokenUsage | None]:
-    """Text, the rest of the delta, finish reason and usage of one chunk of either protocol."""
-    text, rest, reason, usage = "", None, None, None
-    choices = event.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        choice = choices[0]
-        delta = choice.get("delta")
-        said = delta.get("content") if isinstance(delta, dict) else choice.get("text")
-        text = said if isinstance(said, str) else ""
-        if isinstance(delta, dict):
-            known = ("role", "content")
-            rest = {k: v for k, v in delta.items() if k not in known and v is not None} or None
-        given = choice.get("finish_reason")
-        reason = given if isinstance(given, str) else None
-    counted = event.get("usage")
-    if isinstance(counted, dict):
-        details = counted.get("prompt_tokens_details")
-        cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-        usage = TokenUsage(
-            _whole_number(counted.get("prompt_tokens")),
-            _whole_number(counted.get("completion_tokens")),
-            _whole_number(cached),
-        )
-    return text, rest, reason, usage
+def _addressed(call: Call, model: str) -> bytes:
+    """The body for over there: the client's bytes, unless a name or the accounting asks for a change."""
+    plain = call.plain
+    renamed = model != plain.get("model")
+    counted = not call.stream or call.endpoint not in _COUNTS or _asks_for_usage(plain)
+    if not renamed and counted:
+        return call.body
+    if not renamed and "stream_options" not in plain:
+        body = call.body.rstrip()
+        return body[:-1] + b"," + _USAGE_WANTED + b"}"  # an object with `model` in it is not empty
+    changed = {**plain, "model": model}
+    if not counted:
+        changed["stream_options"] = {**(plain.get("stream_options") or {}), "include_usage": True}
+    return orjson.dumps(changed)
 
 
-def _whole_number(value: Any) -> int:
-    """A count that a ledger can hold; whatever else a server claims is none."""
-    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+_COUNTS = frozenset({"/v1/chat/completions", "/v1/completions"})
+"""Endpoints whose streams tell usage only when asked to."""
 
 
-def _vector(given: Any) -> list[float]:
-    """Floats, from a list or from base64 of little-endian float32."""
-    if isinstance(given, str):
-        values = array("f", base64.b64decode(given, validate=True))
-        if byteorder == "big":
-            values.byteswap()
-        return values.tolist()
-    return [float(value) for value in given]
+def _asks_for_usage(plain: Mapping[str, Any]) -> bool:
+    options = plain.get("stream_options")
+    return isinstance(options, Mapping) and options.get("include_usage") is True
 
 
 def _card(name: str, listed: Any) -> ModelCard:

@@ -1,8 +1,8 @@
-"""The gateway as an ASGI application: routes, the door, the error boundary, start and drain.
+"""The gateway: routes, the door, the error boundary, start and drain.
 
-The path of a request: route, key, body, ask, then `answering`. Whatever goes wrong becomes an answer in the
-protocol's error shape and an event in the ledger; nothing a client sends ends the process. It knows no
-server and no process; `server` and `process` run it.
+The path of a request: route, key, limits, body, tiers, then `path`. Whatever goes wrong becomes an answer in
+the protocol's error shape and an event in the ledger; nothing a client sends ends the process. It knows no
+server and no process; `server` and `workers` run it.
 """
 
 from __future__ import annotations
@@ -10,60 +10,75 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from tenfold.core.ports import Ledger
-from tenfold.errors import ConfigError
+from tenfold.serve.access.grant import Grant
 from tenfold.serve.access.keys import KeyRing
-from tenfold.serve.backends.base import Backend, ModelCard
-from tenfold.serve.cache.exact import ExactTier
-from tenfold.serve.cache.tier import open_tiers
-from tenfold.serve.gateway import chat, completion, embedding
-from tenfold.serve.gateway.answering import Answering, CacheWishes, Writer
-from tenfold.serve.gateway.ask import Ask
+from tenfold.serve.access.prices import PriceBook
+from tenfold.serve.backends.base import Backend
+from tenfold.serve.cache.key import canonical_key
+from tenfold.serve.gateway.attempt import attempt_at
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
-from tenfold.serve.gateway.exposition import health, metrics_page
-from tenfold.serve.gateway.fleet import Fleet
-from tenfold.serve.gateway.metrics import CONTENT_TYPE, Metrics
+from tenfold.serve.gateway.exposition import snapshot
+from tenfold.serve.gateway.memo import Known, Memo
 from tenfold.serve.gateway.neighbour import check_neighbour
+from tenfold.serve.gateway.pages import Pages
+from tenfold.serve.gateway.parts import Parts, open_parts
+from tenfold.serve.gateway.path import Path
 from tenfold.serve.gateway.recorder import Recorder
-from tenfold.serve.gateway.refusal import Refusal, refusal_of, retry_after, unknown_model
-from tenfold.serve.gateway.transport import (
-    CLOSE,
-    JSON,
-    App,
-    ClientGone,
-    Header,
-    Receive,
-    Scope,
-    Send,
-    read_body,
-    respond,
-    respond_to_a_sender,
-    too_large,
-)
+from tenfold.serve.gateway.siblings import Siblings
+from tenfold.serve.gateway.snapshot import Snapshot
+from tenfold.serve.gateway.spool import Spool
+from tenfold.serve.gateway.work import Work, Works
+from tenfold.serve.http.asgi import App, Mounted
+from tenfold.serve.http.request import Request
+from tenfold.serve.protocols.ask import Dialect
+from tenfold.serve.protocols.chat import Chat
+from tenfold.serve.protocols.completion import Completion
+from tenfold.serve.protocols.embedding import Embedding
+from tenfold.serve.protocols.messages import Messages
+from tenfold.serve.protocols.messages_count import MessagesCount
+from tenfold.serve.protocols.responses import Responses
+from tenfold.serve.refusal import CLOSE, Refusal, loggable, refusal_of, retry_after
+from tenfold.serve.router.fleet import Fleet
+from tenfold.serve.router.router import Router
 
 log = logging.getLogger("tenfold.gateway")
 
-MODELS = "/v1/models"
 CLIENT_GONE = 499
 """nginx's status for a client that left; only the ledger sees it."""
-_PROMPTS = {chat.ENDPOINT: "messages", completion.ENDPOINT: "prompt", embedding.ENDPOINT: "input"}
-"""The field of each endpoint that can be too long for a model."""
-_ALL_WISHES = CacheWishes()
-_SETTLE_S = 2.0
-"""How long `/metrics` waits for a window to close; a slow ledger must not hold up monitoring."""
 _LAST_WORDS_S = 2.0
 """At the end, how long answers that were cut off may take to say so."""
+_HEADS = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"content-encoding",
+        b"cache-control",
+        b"host",
+        b"origin",
+        b"x-request-timeout",
+    }
+)
+"""Request headers the gateway itself reads."""
+_TRAVELLERS = frozenset(
+    {
+        b"traceparent",
+        b"tracestate",
+        b"anthropic-version",
+        b"anthropic-beta",
+        b"openai-beta",
+    }
+)
+"""Request headers that go on to a backend. All others stay here: they may hold secrets of ours."""
 
 
 class Gateway:
-    """An ASGI callable. Serve it with `server.serve`, or call `startup` and `shutdown` yourself."""
+    """Serve it with `server.serve`, or call `startup`, `handle` and `shutdown` yourself."""
 
     def __init__(
         self,
@@ -73,21 +88,21 @@ class Gateway:
         *,
         metering: Metering | None = None,
         mounts: Mapping[str, App] | None = None,
+        parts: Parts | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`mounts` are applications for other path prefixes (`/console`); they check their own keys.
-        A browser that asks for `/` is sent to the first of them.
+        """`mounts` are ASGI applications for other path prefixes (`/console`); they check their own keys.
+        A browser that asks for `/` is sent to the first of them. `parts`: tiers, limits and budgets, where
+        they are shared with other workers; None: this process's own, as `config` says.
 
         Without `metering`, requests carry no energy and no cost, and say so (`energy_method` none).
         """
-        names = [backend.name for backend in backends]
-        if len(set(names)) != len(names):
-            raise ConfigError("two backends have the same name", seen=names)
         self.config = config
-        self.fleet = Fleet(backends, config.max_generations)
-        self.tiers = open_tiers(config.tiers, {"exact": self._exact})
-        self.keys = KeyRing(config.require_keys)
-        self.metrics = Metrics()
+        self.fleet = Fleet(backends, config.router)
+        self.router = Router(self.fleet)
+        self.parts = parts or open_parts(config)
+        self.tiers = self.parts.tiers
+        self.keys = KeyRing(config.require_keys, tenants=config.tenants)
         self.recorder = Recorder(
             ledger,
             source=config.source,
@@ -98,30 +113,53 @@ class Gateway:
             open_book=(
                 None
                 if metering is None
-                else lambda: EnergyBook(metering, self.fleet.pids, config.source)
+                else lambda: EnergyBook(
+                    metering, self.fleet.pids, config.source, part=1 / self.parts.workers
+                )
             ),
+            spool=None if config.spool is None else Spool(config.spool, config.spool_bytes),
+            durable=config.durable_events,
         )
         self.state = "starting"
         """`starting`, `serving` or `draining`."""
-        self._answering = Answering(config, self.tiers, self.fleet, self.recorder)
-        self._mounts = tuple((mounts or {}).items())
+        self._limits = self.parts.limits
+        self._budgets = self.parts.budgets
+        self._path = Path(
+            self.tiers,
+            self.parts.flights,
+            self.router,
+            self._limits,
+            self._budgets,
+            PriceBook(config.prices, config.default_price),
+            self.recorder,
+        )
+        self._memo = Memo(config.memo_entries, config.memo_bytes)
+        self._works = Works()
+        self._mounts = tuple((prefix, app, Mounted(app)) for prefix, app in (mounts or {}).items())
         self._now = now
         self._ids = Ids()
-        self._under_way = 0
-        self._posts: dict[str, Callable[..., Awaitable[None]]] = {
-            chat.ENDPOINT: self._chat,
-            completion.ENDPOINT: self._completion,
-            embedding.ENDPOINT: self._embedding,
-        }
-        self._prefixes = {
-            chat.ENDPOINT: chat.PREFIX,
-            completion.ENDPOINT: completion.PREFIX,
-            embedding.ENDPOINT: embedding.PREFIX,
-        }
+        self._loop: asyncio.AbstractEventLoop | None = None
+        dialects: tuple[Dialect, ...] = (
+            Chat(),
+            Completion(),
+            Embedding(),
+            Responses(),
+            Messages(),
+            MessagesCount(),
+        )
+        self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
+        self._pages = Pages(self, sorted(self._posts))
+        self._siblings: Siblings | None = None
+        if self.parts.run_folder is not None:
+            self._siblings = Siblings(self.parts.run_folder, self._snapshot)
 
     async def startup(self) -> None:
         """Read the keys, begin starting the backends. Raises LedgerError when keys cannot be read."""
+        self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self.recorder.start)
+        await self.parts.start()
+        if self._siblings is not None:
+            await self._siblings.start()
         self.fleet.start()
         self.state = "serving"
 
@@ -131,103 +169,67 @@ class Gateway:
         A mounted application that has streams without an end is told to end them (`close()`).
         """
         self.state = "draining"
-        for _, mounted in self._mounts:
-            close = getattr(mounted, "close", None)
+        for _, app, _ in self._mounts:
+            close = getattr(app, "close", None)
             if close is not None:
                 close()
 
     async def shutdown(self) -> None:
         """After the last answer: stop the backends, write every event."""
         self.drain()
-        deadline = time.monotonic() + _LAST_WORDS_S
-        while self._under_way and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        await self._works.end_all(_LAST_WORDS_S)
+        for _, _, mounted in self._mounts:
+            await mounted.cancel()
+        if self._siblings is not None:
+            await self._siblings.stop()
+        await self.parts.stop()
         await asyncio.to_thread(self.recorder.stop)
         await self.fleet.stop()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind = scope["type"]
-        if kind == "lifespan":
-            await self._lifespan(receive, send)
+    def handle(self, request: Request) -> None:
+        """Answer at once, or begin to. Never raises."""
+        dialect = self._posts.get(request.path)
+        if dialect is None:
+            self._elsewhere(request)
             return
-        path: str = scope["path"]
-        for prefix, mounted in self._mounts:
-            if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
-                await mounted(scope, receive, send)
-                return
-        if kind != "http":
-            await send({"type": "websocket.close", "code": 1000})
-            return
-        post = self._posts.get(path)
-        if post is not None:
-            await self._guarded(path, self._prefixes[path], post, scope, receive, send)
-        else:
-            await self._guarded("other", "req-", self._get, scope, receive, send)
-
-    async def _guarded(
-        self,
-        endpoint: str,
-        prefix: str,
-        handle: Callable[..., Awaitable[None]],
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        """Run one request; make sure it ends with an answer, a metric and an event."""
-        exchange = Exchange(endpoint, self._now(), time.monotonic())
-        exchange.id = self._ids.next(prefix)
-        self._under_way += 1
+        exchange = Exchange(dialect.endpoint, self._now(), time.monotonic())
+        exchange.id = self._ids.next(dialect.prefix)
         try:
-            try:
-                if prefix != "req-":
-                    await handle(
-                        exchange,
-                        await self._admitted(exchange, scope, receive),
-                        scope,
-                        receive,
-                        send,
-                    )
-                else:
-                    await handle(exchange, scope, send)
-            except ClientGone:
-                exchange.status, exchange.error = CLIENT_GONE, "the client left"
-            except asyncio.CancelledError:
-                exchange.status, exchange.error = 503, "cut off: the gateway is shutting down"
-                raise
-            except Exception as error:
-                await self._refuse(exchange, error, receive, send)
-        finally:
-            self._under_way -= 1
-            exchange.ended = time.monotonic()
-            exchange.latency_s = exchange.ended - exchange.started
-            self.metrics.observe(exchange)
-            if prefix != "req-":
-                self.recorder.end(exchange)
+            heads, travellers = _heads(request.headers)
+            grant = self._admitted(exchange, request, heads)
+            cache_control = heads.get(b"cache-control")
+            body = request.body
+            known = self._memo.get(dialect.endpoint, grant.tenant, body)
+            if known is not None and cache_control is None:
+                exchange.model = known.model
+                grant.check_model(known.model)
+                exchange.asked = self.tiers.names
+                hit = self.tiers.get(known.key)
+                if hit is not None:
+                    exchange.tier, stored = hit
+                    if self._path.replay(
+                        request, exchange, known.key, stored, known.stream, known.include_usage
+                    ):
+                        self._end(exchange)
+                        return
+            work = self._begun(request, exchange, dialect, grant, heads, travellers, cache_control)
+        except Exception as error:
+            self._refuse(exchange, error, request, dialect)
+            self._end(exchange)
+        else:
+            if work is None:
+                self._end(exchange)
 
-    async def _admitted(self, exchange: Exchange, scope: Scope, receive: Receive) -> bytes:
-        """Through the door: method, key, size, body."""
-        if scope["method"] != "POST":
-            raise _wrong_method(scope, b"POST")
-        authorization: bytes | None = None
-        x_api_key: bytes | None = None
-        length = encoding = host = origin = b""
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                authorization = value
-            elif name == b"x-api-key":
-                x_api_key = value
-            elif name == b"content-length":
-                length = value
-            elif name == b"content-encoding" and value.lower() != b"identity":
-                encoding = value
-            elif name == b"host":
-                host = value
-            elif name == b"origin":
-                origin = value
-        grant = self.keys.admit(authorization, x_api_key)
+    def _admitted(
+        self, exchange: Exchange, request: Request, heads: Mapping[bytes, bytes]
+    ) -> Grant:
+        """Through the door: method, key, limits, budget."""
+        if request.method != "POST":
+            raise wrong_method(request, b"POST")
+        grant = self.keys.admit(heads.get(b"authorization"), heads.get(b"x-api-key"))
         exchange.tenant, exchange.key_name = grant.tenant, grant.key_name
-        if not exchange.key_name:
-            check_neighbour(host, origin)
+        if not grant.key_name:
+            check_neighbour(heads.get(b"host", b""), heads.get(b"origin", b""))
         if self.state != "serving":
             raise Refusal(
                 503,
@@ -235,181 +237,221 @@ class Gateway:
                 code="gateway_" + self.state,
                 headers=(retry_after(1),),
             )
-        if encoding:
+        if heads.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refusal(
                 415,
                 "Compressed request bodies are not taken; send the JSON as it is.",
                 code="unsupported_content_encoding",
                 headers=(CLOSE,),
             )
-        if length and int(length) > self.config.max_body_bytes:
-            raise too_large(self.config.max_body_bytes)
-        return await read_body(receive, self.config.max_body_bytes, self.config.body_timeout_s)
+        self._limits.admit(grant)
+        self._budgets.check(grant)
+        return grant
 
-    async def _chat(
-        self, exchange: Exchange, body: bytes, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        await self._text(chat.read(body), chat.ChatAnswer, exchange, scope, receive, send)
-
-    async def _completion(
-        self, exchange: Exchange, body: bytes, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        ask = completion.read(body)
-        await self._text(ask, completion.CompletionAnswer, exchange, scope, receive, send)
-
-    async def _text(
+    def _begun(
         self,
-        ask: Ask,
-        writer: type[Writer],
+        request: Request,
         exchange: Exchange,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        exchange.model = _loggable(ask.model)
-        await self._answering.text(ask, writer, exchange, _wishes(scope), receive, send)
-
-    async def _embedding(
-        self, exchange: Exchange, body: bytes, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        ask = embedding.read(body)
-        exchange.model = _loggable(ask.model)
-        await self._answering.embeddings(ask, exchange, _wishes(scope), receive, send)
-
-    async def _get(self, exchange: Exchange, scope: Scope, send: Send) -> None:
-        """Everything that is read, and everything that is not there."""
-        path: str = scope["path"]
-        headers = [(b"x-request-id", exchange.id.encode())]
-        if path == "/healthz" or path == "/metrics":
-            exchange.endpoint, exchange.tier = path, "none"
-            _reading(scope)
-            if path == "/healthz":
-                exchange.status, body = health(self.fleet, self.state)
-                headers.append(JSON)
-            else:
-                exchange.status = 200
-                # Energy and cost up to this moment, not up to the last window.
-                await asyncio.to_thread(self.recorder.settle, _SETTLE_S)
-                body = metrics_page(self.metrics, self.tiers, self.fleet, self.recorder)
-                headers.append((b"content-type", CONTENT_TYPE))
-            await respond(send, exchange.status, headers, body)
-            return
-        if path == "/" and self._mounts and _wants_a_page(scope):
-            exchange.endpoint, exchange.tier, exchange.status = "/", "none", 307
-            headers.append((b"location", self._mounts[0][0].rstrip("/").encode() + b"/"))
-            await respond(send, 307, headers, b"")
-            return
-        if path != MODELS and not path.startswith(MODELS + "/"):
-            raise Refusal(
-                404,
-                f"Unknown request URL: {scope['method']} {_loggable(path)}. This gateway has "
-                f"{', '.join([*self._posts, MODELS])}, /healthz and /metrics.",
-                code="unknown_url",
+        dialect: Dialect,
+        grant: Grant,
+        heads: Mapping[bytes, bytes],
+        travellers: tuple[tuple[bytes, bytes], ...],
+        cache_control: bytes | None,
+    ) -> Work | None:
+        """Read the request and answer it from a tier (None), or begin the work. Raises Refusal."""
+        ask = dialect.read(request.body)
+        exchange.model = loggable(ask.model)
+        grant.check_model(ask.model)
+        places = self.fleet.places.get(ask.model)
+        if places is None and ask.model not in self.config.router.fallbacks:
+            raise self.fleet.missing(ask.model)
+        look, store = _wishes(cache_control)
+        key: bytes | None = None
+        if (
+            self.tiers
+            and places is not None
+            and (not ask.varies or (self.config.cache_sampled and ask.num_choices == 1))
+        ):
+            card = places[0].card
+            key = canonical_key(
+                dialect.endpoint,
+                grant.tenant,
+                card.name,
+                card.digest,
+                ask.plain,
+                self.config.policy_epoch,
             )
-        exchange.endpoint, exchange.tier = MODELS, "none"
-        _reading(scope)
-        headers_by_name = dict(scope["headers"])
-        self.keys.admit(headers_by_name.get(b"authorization"), headers_by_name.get(b"x-api-key"))
-        if path == MODELS:
-            listed: Any = {"object": "list", "data": [_card(card) for card in self.fleet.cards()]}
-        else:
-            name = path[len(MODELS) + 1 :]
-            listed = next((_card(c) for c in self.fleet.cards() if c.name == name), None)
-            if listed is None:
-                raise unknown_model(_loggable(name), [card.name for card in self.fleet.cards()])
-        exchange.status = 200
-        await respond(send, 200, [*headers, JSON], orjson.dumps(listed))
+            self._memo.put(
+                dialect.endpoint,
+                grant.tenant,
+                request.body,
+                Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
+            )
+            hit = None
+            if look:
+                exchange.asked = self.tiers.names
+                hit = self.tiers.get(key)
+            if hit is not None:
+                exchange.tier, stored = hit
+                if self._path.replay(request, exchange, key, stored, ask.stream, ask.include_usage):
+                    return None
+        deadline = exchange.started + self._patience(heads)
+        work = Work(deadline)
+        attempt = attempt_at(exchange, dialect, ask, grant, travellers, deadline)
+        walk = self._path.work(
+            work, request, exchange, ask, grant, attempt, key, look=look, store=store
+        )
+        assert self._loop is not None
+        work.task = self._loop.create_task(self._run(work, walk, request, exchange, dialect))
+        self._works.add(work)
+        return work
 
-    async def _refuse(
-        self, exchange: Exchange, error: Exception, receive: Receive, send: Send
+    async def _run(
+        self, work: Work, walk: Any, request: Request, exchange: Exchange, dialect: Dialect
     ) -> None:
-        refusal = refusal_of(error, _PROMPTS.get(exchange.endpoint))
+        """The task of one request; it ends with an answer, a metric and an event, whatever happens."""
+        try:
+            await walk
+        except asyncio.CancelledError:
+            if work.ended_by == "client":
+                exchange.status, exchange.error = CLIENT_GONE, "the client left"
+            elif work.ended_by == "deadline":
+                self._refuse(exchange, TimeoutError(), request, dialect, work)
+            else:
+                shutting = Refusal(503, "The gateway is shutting down.", code="gateway_draining")
+                self._refuse(exchange, shutting, request, dialect, work)
+        except Exception as error:
+            self._refuse(exchange, error, request, dialect, work)
+        finally:
+            self._works.discard(work)
+            self._end(exchange)
+
+    def _end(self, exchange: Exchange) -> None:
+        exchange.ended = time.monotonic()
+        exchange.latency_s = exchange.ended - exchange.started
+        self.recorder.end(exchange)
+
+    def _refuse(
+        self,
+        exchange: Exchange,
+        error: BaseException,
+        request: Request,
+        dialect: Dialect,
+        work: Work | None = None,
+    ) -> None:
+        """Tell the client, as long as it can be told: by a status, or within a stream that has begun."""
+        refusal = refusal_of(error, dialect.prompt)
         if refusal.status == 500:
             log.error("request %s failed", exchange.id, exc_info=error)
-        answered = exchange.status != 0
         exchange.status, exchange.error = refusal.status, refusal.message[:500]
+        delivery = work.delivery if work is not None else None
+        if delivery is not None and delivery.gone:
+            return
+        if delivery is not None and delivery.begun:
+            if exchange.stream:
+                delivery.broken(dialect.broken(refusal, exchange.id))
+            return  # a whole answer is out: what failed came after it
         exchange.tier = "refused"
-        if answered:
-            return  # bytes are on their way: there is no second status line
-        id = exchange.id.encode()
-        headers: list[Header] = [
-            JSON,
-            (b"x-request-id", id),
-            (b"x-tenfold-request-id", id),
-            (b"x-tenfold-tier", b"refused"),
-            *refusal.headers,
-        ]
-        if refusal.status in (413, 415):
-            await respond_to_a_sender(send, receive, refusal.status, headers, refusal.body())
-        else:
-            await respond(send, refusal.status, headers, refusal.body())
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                try:
-                    await self.startup()
-                except Exception as error:
-                    await send({"type": "lifespan.startup.failed", "message": str(error)})
-                    return
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await self.shutdown()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
-
-    def _exact(self) -> ExactTier:
-        return ExactTier(
-            max_entries=self.config.cache_entries,
-            max_bytes=self.config.cache_bytes,
-            ttl_s=self.config.cache_ttl_s,
+        if isinstance(error, Refusal):
+            exchange.refused_for = refusal.code or "request"
+        request.reply(
+            refusal.status,
+            refusal_head(refusal, exchange.id),
+            dialect.refused(refusal, exchange.id),
         )
 
+    def _elsewhere(self, request: Request) -> None:
+        """Mounted applications, and everything that is read."""
+        path = request.path
+        for prefix, _, mounted in self._mounts:
+            if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
+                mounted(request)
+                return
+        self._pages.handle(request)
 
-def _wishes(scope: Scope) -> CacheWishes:
-    for name, value in scope["headers"]:
-        if name == b"cache-control":
-            told = {part.strip().lower() for part in value.split(b",")}
-            store = b"no-store" not in told
-            return CacheWishes(look=store and b"no-cache" not in told, store=store)
-    return _ALL_WISHES
+    def reload(
+        self, config: GatewayConfig, backends: Sequence[Backend], changed: Collection[str]
+    ) -> None:
+        """Take over other backends, routing, prices and tenants while requests go on. Backends named in
+        `changed` are replaced once their heirs are ready. What else stands in `config` needs a restart."""
+        self.fleet.reconfigure(backends, config.router, changed)
+        self._path.prices = PriceBook(config.prices, config.default_price)
+        self.keys.govern(config.tenants)
+        self._memo.clear()
+
+    async def snapshots(self) -> list[Snapshot]:
+        """What this worker counted, and what the others did."""
+        return [self._snapshot()] if self._siblings is None else await self._siblings.all()
+
+    def _snapshot(self) -> Snapshot:
+        return snapshot(self.tiers, self.fleet, self.recorder, str(self.parts.worker))
+
+    def page_exchange(self) -> Exchange:
+        """For a request that is answered here but costs nobody anything."""
+        exchange = Exchange("other", self._now(), time.monotonic())
+        exchange.id = self._ids.next("req-")
+        return exchange
+
+    @property
+    def front_page(self) -> str | None:
+        """Where a browser is sent: the first mounted application."""
+        return self._mounts[0][0].rstrip("/") + "/" if self._mounts else None
+
+    def _patience(self, heads: Mapping[bytes, bytes]) -> float:
+        """Seconds this request may take: the client's own bound (seconds, in `x-request-timeout`) where it
+        is the tighter one."""
+        told = heads.get(b"x-request-timeout")
+        if told is not None:
+            try:
+                seconds = float(told)
+            except ValueError:
+                seconds = 0.0
+            if 0 < seconds < self.config.timeout_s:
+                return seconds
+        return self.config.timeout_s
 
 
-def _wants_a_page(scope: Scope) -> bool:
-    """A browser, which names text/html; API clients take anything or JSON."""
-    return scope["method"] in ("GET", "HEAD") and any(
-        name == b"accept" and b"text/html" in value.lower() for name, value in scope["headers"]
+def _heads(
+    headers: Sequence[tuple[bytes, bytes]],
+) -> tuple[dict[bytes, bytes], tuple[tuple[bytes, bytes], ...]]:
+    """The headers we read, and those that travel on."""
+    read: dict[bytes, bytes] = {}
+    on: tuple[tuple[bytes, bytes], ...] = ()
+    for header in headers:
+        name = header[0]
+        if name in _HEADS:
+            read[name] = header[1]
+        elif name in _TRAVELLERS:
+            on = (*on, header)
+    return read, on
+
+
+def _wishes(cache_control: bytes | None) -> tuple[bool, bool]:
+    """Whether the client lets us look for a stored answer, and store this one."""
+    if cache_control is None:
+        return True, True
+    told = {part.strip().lower() for part in cache_control.split(b",")}
+    store = b"no-store" not in told
+    return store and b"no-cache" not in told and b"max-age=0" not in told, store
+
+
+def refusal_head(refusal: Refusal, id: str) -> bytes:
+    lines = (
+        b"content-type: application/json\r\nx-request-id: %b\r\nx-tenfold-request-id: %b\r\n"
+        % (
+            id.encode(),
+            id.encode(),
+        )
     )
+    lines += b"x-tenfold-tier: refused\r\n"
+    return lines + b"".join(b"%b: %b\r\n" % header for header in refusal.headers)
 
 
-def _reading(scope: Scope) -> None:
-    if scope["method"] not in ("GET", "HEAD"):
-        raise _wrong_method(scope, b"GET, HEAD")
-
-
-def _wrong_method(scope: Scope, allowed: bytes) -> Refusal:
+def wrong_method(request: Request, allowed: bytes) -> Refusal:
     return Refusal(
         405,
-        f"{scope['method']} is not allowed on {_loggable(scope['path'])}; use {allowed.decode()}.",
+        f"{loggable(request.method)} is not allowed on {loggable(request.path)}; "
+        f"use {allowed.decode()}.",
         code="method_not_allowed",
         headers=((b"allow", allowed),),
     )
-
-
-def _loggable(text: str) -> str:
-    """What a client named, short enough and printable enough for a log, a header and a database."""
-    if len(text) <= 200 and text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else "?" for c in text[:200])
-
-
-def _card(card: ModelCard) -> dict[str, Any]:
-    return {
-        "id": card.name,
-        "object": "model",
-        "created": card.created_at_s,
-        "owned_by": card.owner,
-        "digest": card.digest,
-        "context_tokens": card.context_tokens,
-    }

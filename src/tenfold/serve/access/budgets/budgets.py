@@ -30,7 +30,7 @@ from tenfold.serve.access.budgets.base import (
 )
 from tenfold.serve.access.budgets.view import View, held, spent
 from tenfold.serve.access.grant import Grant
-from tenfold.serve.gateway.refusal import Refusal, retry_after
+from tenfold.serve.refusal import Refusal, retry_after
 
 log = logging.getLogger("tenfold.gateway")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenfold.serve.access.budgets.base import FOREVER_S, Account, Standing, row_of, usd
-from tenfold.serve.gateway.refusal import Refusal, retry_after
+from tenfold.serve.refusal import Refusal, retry_after
 
 _HELD_RETRY_S = 1.0
 """Requests under way give back what they do not use: worth another try soon."""

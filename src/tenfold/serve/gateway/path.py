@@ -1,0 +1,387 @@
+"""The path of a request that has been let in: tiers, single flight, a backend, and settlement.
+
+Cheapest first. A stored answer is written within the callback that brought the request. Otherwise a task
+goes the rest of the way: the tier that other hosts share, a flight that is already under way for the same
+question, and at last a backend, whose bytes go to the client as they come, to whoever follows, and into the
+tiers when the answer proves to be complete. It knows no routes and no keys.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tenfold.serve.access.budgets.base import Reservation
+from tenfold.serve.access.budgets.budgets import Budgets
+from tenfold.serve.access.grant import Grant
+from tenfold.serve.access.limits import Limits
+from tenfold.serve.access.prices import PriceBook
+from tenfold.serve.backends.base import Outcome, TokenUsage
+from tenfold.serve.cache.flight import Flight, Vacant
+from tenfold.serve.cache.flights import Flights
+from tenfold.serve.cache.stored import Stored
+from tenfold.serve.cache.tier import Tiers
+from tenfold.serve.gateway.attempt import Attempt
+from tenfold.serve.gateway.delivery import EVENTS_HEAD, JSON_HEAD, Delivery
+from tenfold.serve.gateway.exchange import Exchange
+from tenfold.serve.gateway.recorder import Recorder
+from tenfold.serve.gateway.work import Work
+from tenfold.serve.http.request import Request
+from tenfold.serve.protocols.ask import Ask
+from tenfold.serve.protocols.forms import CONVERTIBLE, events_from, whole_of
+from tenfold.serve.protocols.watch import without_usage
+from tenfold.serve.refusal import refusal_of
+from tenfold.serve.router.ask import RouteAsk
+from tenfold.serve.router.prefix import chain, conversation
+from tenfold.serve.router.routed import Routed
+from tenfold.serve.router.router import Router
+
+STORABLE = frozenset(
+    {"stop", "length", "end_turn", "max_tokens", "stop_sequence", "max_output_tokens"}
+)
+"""Ends after which an answer is all there is to say; each protocol has its own words."""
+DEFAULT_TOKENS = 4096
+"""What is set aside for an answer that nobody bounded."""
+
+
+class Path:
+    """What a gateway does with a request once its key has been accepted."""
+
+    def __init__(
+        self,
+        tiers: Tiers,
+        flights: Flights,
+        router: Router,
+        limits: Limits,
+        budgets: Budgets,
+        prices: PriceBook,
+        recorder: Recorder,
+    ) -> None:
+        self._tiers = tiers
+        self._flights = flights
+        self._router = router
+        self._limits = limits
+        self._budgets = budgets
+        self.prices = prices
+        self._recorder = recorder
+
+    def replay(
+        self,
+        request: Request,
+        exchange: Exchange,
+        key: bytes,
+        stored: Stored,
+        stream: bool,
+        include_usage: bool,
+    ) -> bool:
+        """Answer with what a tier holds, at once. False when it has the other form only and that one cannot
+        be made from it."""
+        body = stored.events if stream else stored.whole
+        if body is None:
+            made = self._converted(exchange.endpoint, key, stored, stream)
+            if made is None:
+                return False
+            stored = made
+            body = stored.events if stream else stored.whole
+            assert body is not None
+        if stream and stored.usage_span is not None and not include_usage:
+            start, end = stored.usage_span
+            body = body[:start] + body[end:]
+        exchange.prompt_tokens = stored.prompt_tokens
+        exchange.completion_tokens = stored.completion_tokens
+        exchange.model_digest = stored.model_digest
+        exchange.backend = stored.backend
+        exchange.cached_from = stored.response_id
+        exchange.stream = stream
+        exchange.status = 200
+        request.reply(200, (EVENTS_HEAD if stream else JSON_HEAD) + self.headers(exchange), body)
+        return True
+
+    def headers(self, exchange: Exchange) -> bytes:
+        id = exchange.id.encode()
+        lines = b"x-request-id: %b\r\nx-tenfold-request-id: %b\r\nx-tenfold-tier: %b\r\n" % (
+            id,
+            id,
+            exchange.tier.encode(),
+        )
+        if exchange.stood_in:
+            lines += b"x-tenfold-model: %b\r\n" % exchange.stood_in.encode()
+        book = self._recorder.book
+        if book is not None and book.joules_per_request and not exchange.stream:
+            joules = book.joules_per_request + exchange.compute_s * book.joules_per_compute_s
+            lines += b"x-tenfold-joules-estimate: %.4g\r\n" % joules
+        return lines
+
+    async def work(
+        self,
+        work: Work,
+        request: Request,
+        exchange: Exchange,
+        ask: Ask,
+        grant: Grant,
+        attempt: Attempt,
+        key: bytes | None,
+        *,
+        look: bool,
+        store: bool,
+    ) -> None:
+        """The rest of the way. Raises Refusal and whatever a backend raises as long as nothing was sent;
+        afterwards what goes wrong is told within the stream."""
+        exchange.stream = ask.stream
+        delivery = Delivery(request, exchange, ask.include_usage)
+        request.on_gone = work.client_left
+        work.delivery = delivery
+        while True:
+            if key is None:
+                await self._generate(delivery, exchange, ask, grant, attempt, work.deadline)
+                return
+            if look and (self._tiers.remote is not None or self._tiers.lookups):
+                found = await self._tiers.get_remote(key)
+                if found is not None:
+                    exchange.tier = found[0]
+                    if self.replay(
+                        request, exchange, key, found[1], ask.stream, ask.include_usage
+                    ):
+                        return
+            if not look:
+                await self._generate(
+                    delivery, exchange, ask, grant, attempt, work.deadline, None, key if store else None
+                )
+                return
+            flight, leads = self._flights.join(key + (b"s" if ask.stream else b"w"))
+            if leads:
+                work.flight = flight
+                await self._generate(
+                    delivery,
+                    exchange,
+                    ask,
+                    grant,
+                    attempt,
+                    work.deadline,
+                    flight,
+                    key if store else None,
+                )
+                return
+            if await self._follow(flight, request, delivery, exchange, ask, key):
+                return
+
+    async def _generate(
+        self,
+        delivery: Delivery,
+        exchange: Exchange,
+        ask: Ask,
+        grant: Grant,
+        attempt: Attempt,
+        deadline: float,
+        flight: Flight | None = None,
+        key: bytes | None = None,
+    ) -> None:
+        """Have a backend answer. `flight`: who reads along; `key`: where to store it."""
+        reservation: Reservation | None = None
+        answer: Routed | None = None
+        parts: list[bytes] = []
+        try:
+            most_tokens = ask.num_choices * (
+                DEFAULT_TOKENS if ask.max_tokens is None else ask.max_tokens
+            )
+            if grant.accounts:
+                usd = self.prices.estimate(ask.model, len(ask.body), most_tokens)
+                reservation = await self._budgets.reserve(grant, usd, exchange.id)
+            exchange.tier = "model"
+            self._recorder.begin(exchange)
+            answer = await self._router.open(
+                RouteAsk(
+                    ask.model,
+                    tenant=grant.tenant,
+                    tokens=len(ask.body) // 4 + most_tokens,
+                    slots=ask.num_choices,
+                    prefix=(
+                        chain(ask.model, conversation(ask.plain))
+                        if self._router.reads_prefix
+                        else ()
+                    ),
+                    deadline=deadline,
+                    stream=ask.stream,
+                    side_effects=ask.side_effects,
+                ),
+                attempt,
+            )
+            exchange.backend, exchange.model_digest = answer.member.name, answer.card.digest
+            outcome: Outcome = answer.outcome
+            if answer.card.name != ask.model:
+                exchange.stood_in = answer.card.name
+            if ask.stream:
+                delivery.head = self.headers(exchange)
+
+                def take(part: bytes) -> bool:
+                    parts.append(part)
+                    if flight is not None:
+                        flight.publish(part)
+                    delivery.part(part, outcome.usage_event)
+                    return delivery.full
+
+                await answer.pour(take, delivery.room)
+                _note(exchange, outcome)
+            else:
+                async for part in answer:
+                    parts.append(part)
+                    _note(exchange, outcome)
+                    delivery.head = self.headers(exchange)
+                    delivery.whole(part)
+                    if flight is not None:
+                        flight.publish(part)
+            stored = None
+            if key is not None and _storable(outcome):
+                stored = _stored(exchange, grant, outcome, b"".join(parts), ask.stream)
+                self._tiers.put(key, stored)
+            if flight is not None:
+                flight.end(outcome, stored)
+            if ask.stream:
+                delivery.end()
+        except BaseException as error:
+            if flight is not None:
+                flight.fail(error, shared=_own_fault(error))
+            raise
+        finally:
+            if answer is not None:
+                answer.close()
+                exchange.hedges, exchange.retries = int(answer.hedged), answer.attempts - 1
+                exchange.upstream_s = answer.first_part_s
+            self._settle(exchange, ask, grant, reservation, parts if answer is not None else None)
+
+    async def _follow(
+        self,
+        flight: Flight,
+        request: Request,
+        delivery: Delivery,
+        exchange: Exchange,
+        ask: Ask,
+        key: bytes,
+    ) -> bool:
+        """Read along with an answer that somebody else is getting. False when its leader is lost and
+        nothing was sent yet: then the next one leads."""
+        follower = flight.follow()
+        try:
+            await follower.begun()
+            exchange.tier, exchange.follower = "flight", True
+            stored = flight.stored
+            if stored is not None and self.replay(
+                request, exchange, key, stored, ask.stream, ask.include_usage
+            ):
+                return True
+            delivery.head = self.headers(exchange)
+            async for part in follower:
+                if ask.stream:
+                    delivery.part(part if ask.include_usage else without_usage(part), b"")
+                    if delivery.full:
+                        await delivery.room()
+                else:
+                    delivery.whole(part)
+            if ask.stream:
+                delivery.end()
+        except Vacant:
+            return False
+        finally:
+            follower.close()
+        if isinstance(flight.outcome, Outcome):
+            exchange.cached_from = flight.outcome.response_id
+            _note(exchange, flight.outcome)
+            exchange.compute_s = 0.0  # it is the leader's
+        return True
+
+    def _settle(
+        self,
+        exchange: Exchange,
+        ask: Ask,
+        grant: Grant,
+        reservation: Reservation | None,
+        parts: list[bytes] | None,
+    ) -> None:
+        """Charge what it came to. An answer that broke off, or whose server told no usage, is charged by
+        what came of it; one that never began costs nothing."""
+        if parts is None:
+            self._budgets.settle(reservation, 0.0)
+            return
+        if not exchange.prompt_tokens and parts:
+            exchange.prompt_tokens = max(1, len(ask.body) // 4)
+            exchange.completion_tokens = len(parts) if ask.stream else len(parts[0]) // 4
+        usage = TokenUsage(exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens)
+        if usage.total_tokens:
+            exchange.price_usd = self.prices.cost(ask.model, usage)
+            self._limits.spent(grant, usage.total_tokens)
+        self._budgets.settle(reservation, exchange.price_usd)
+
+    def _converted(
+        self, endpoint: str, key: bytes, stored: Stored, stream: bool
+    ) -> Stored | None:
+        """The answer with its other form added, and kept so."""
+        if endpoint not in CONVERTIBLE:
+            return None
+        if stream:
+            assert stored.whole is not None
+            made = events_from(stored.whole)
+            if made is None:
+                return None
+            events, usage_event = made
+            both = msgspec.structs.replace(
+                stored, events=events, usage_span=_span(events, usage_event)
+            )
+        else:
+            assert stored.events is not None
+            whole = whole_of(stored.events)
+            if whole is None:
+                return None
+            both = msgspec.structs.replace(stored, whole=whole)
+        self._tiers.put(key, both)
+        return both
+
+
+def _note(exchange: Exchange, outcome: Outcome) -> None:
+    """What the answer said about itself."""
+    usage = outcome.usage
+    if usage is not None:
+        exchange.prompt_tokens = usage.prompt_tokens
+        exchange.completion_tokens = usage.completion_tokens
+        exchange.cached_tokens = usage.cached_tokens
+    exchange.compute_s = outcome.compute_s
+    if outcome.response_id and outcome.response_id != exchange.id:
+        exchange.response_id = outcome.response_id
+
+
+def _storable(outcome: Outcome) -> bool:
+    """One choice, whole, that ended by itself, wants no tool called, and is not a refusal."""
+    reasons = outcome.finish_reasons
+    return (
+        outcome.complete
+        and not outcome.side_effects
+        and not outcome.refused
+        and (not reasons or (len(reasons) == 1 and reasons[0] in STORABLE))
+    )
+
+
+def _stored(
+    exchange: Exchange, grant: Grant, outcome: Outcome, body: bytes, stream: bool
+) -> Stored:
+    return Stored(
+        response_id=outcome.response_id,
+        model_digest=exchange.model_digest,
+        backend=exchange.backend,
+        prompt_tokens=exchange.prompt_tokens,
+        completion_tokens=exchange.completion_tokens,
+        cached_tokens=exchange.cached_tokens,
+        whole=None if stream else body,
+        events=body if stream else None,
+        usage_span=_span(body, outcome.usage_event) if stream else None,
+        tenant=grant.tenant,
+        created_at_s=exchange.at_s,
+    )
+
+
+def _span(events: bytes, usage_event: bytes) -> tuple[int, int] | None:
+    start = events.rfind(usage_event) if usage_event else -1
+    return None if start < 0 else (start, start + len(usage_event))
+
+
+def _own_fault(error: BaseException) -> bool:
+    """Whether whoever asks the same gets the same: the request is at fault, not the moment."""
+    status = refusal_of(error).status if isinstance(error, Exception) else 0
+    return 400 <= status < 500 and status not in (401, 403, 408, 409, 429, 499)

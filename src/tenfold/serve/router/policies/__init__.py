@@ -1,0 +1,1 @@
+"""How a member is chosen: one policy per file."""
