@@ -144,7 +144,9 @@ class Factory:
         wrong = [url for url in urls if not url.startswith(("http://", "https://"))]
         if wrong:
             raise UsageError(
-                "a backend is the address of a server", seen=wrong[0], hint="http://127.0.0.1:8000/v1"
+                "a backend is the address of a server",
+                seen=wrong[0],
+                hint="http://127.0.0.1:8000/v1",
             )
         backends = tuple(
             BackendSpec(name=f"backend-{number}", url=url) for number, url in enumerate(urls, 1)

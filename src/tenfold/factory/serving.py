@@ -167,9 +167,7 @@ def backends_of(factory: Factory, wanted: ServeSpec) -> list[Backend]:
         model = factory.asset(wanted.model)
         if model.manifest.kind != Model.kind:
             raise UsageError(f"{wanted.model} is a {model.manifest.kind}, not a model")
-        backends.append(
-            EmbeddedBackend(model.folder(), model=wanted.model, digest=model.digest)
-        )
+        backends.append(EmbeddedBackend(model.folder(), model=wanted.model, digest=model.digest))
     return [*backends, *map(_backend, wanted.backends)]
 
 

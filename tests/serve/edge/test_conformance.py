@@ -312,7 +312,8 @@ def test_too_old_is_not_given_unasked(client, page):
 
 
 @pytest.mark.parametrize(
-    "wish", ["status=500&trap=1", "status=404&trap=1", "status=429", "nostore=1", "cookie=1", "ttl=0"]
+    "wish",
+    ["status=500&trap=1", "status=404&trap=1", "status=429", "nostore=1", "cookie=1", "ttl=0"],
 )
 def test_what_may_not_be_kept_is_not(client, origin, page, wish):
     for number in (1, 2):

@@ -423,7 +423,9 @@ class _Connection(asyncio.Protocol):
             self.waiting_for = 0
             if self._sunk() and not self.complete and self._error is None:
                 return  # nobody needs to wake up for this
-        elif self._num_bytes > HIGH_WATER_BYTES and not self._paused and self._transport is not None:
+        elif (
+            self._num_bytes > HIGH_WATER_BYTES and not self._paused and self._transport is not None
+        ):
             self._paused = True
             self._transport.pause_reading()
         self._wake()

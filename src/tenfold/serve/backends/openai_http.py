@@ -303,9 +303,7 @@ class Forwarded:
             self._watch.events(last)
         self.close()
         if not self.outcome.complete:
-            raise BackendError(
-                "the server's stream ended before its answer did", where=self._where
-            )
+            raise BackendError("the server's stream ended before its answer did", where=self._where)
         return last if last.strip() else b""
 
 

@@ -105,8 +105,8 @@ class HostTier:
                 found = txn.get(key)
                 if found is None:
                     return self._pending.get(key)
-                stored = decode(found[CHECK_BYTES:])
-                if found[:CHECK_BYTES] != key[-CHECK_BYTES:] or stored is None:
+                stored = decode(found, CHECK_BYTES)
+                if stored is None or found[:CHECK_BYTES] != key[-CHECK_BYTES:]:
                     return self._pending.get(key)
             finally:
                 txn.abort()
@@ -277,7 +277,7 @@ class HostTier:
                     for _ in range(SWEEP_SLICE):
                         if not more:
                             break
-                        stored = decode(cursor.value()[CHECK_BYTES:])
+                        stored = decode(cursor.value(), CHECK_BYTES)
                         if stored is None or marks.covers(stored):
                             dead.append(bytes(cursor.key()))
                         more = cursor.next()

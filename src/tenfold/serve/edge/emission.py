@@ -115,7 +115,12 @@ class EdgeConfig:
             host, port = parts.hostname or "", parts.port or 80
         except ValueError:
             raise wrong from None
-        if parts.scheme != "http" or parts.path not in ("", "/") or parts.query or "@" in parts.netloc:
+        if (
+            parts.scheme != "http"
+            or parts.path not in ("", "/")
+            or parts.query
+            or "@" in parts.netloc
+        ):
             raise wrong
         if ":" in host:
             try:

@@ -45,9 +45,7 @@ def attempt_at(
             if _CHAT.endpoint in backend.speaks:
                 answer = await backend.open(_call(exchange.id, said, card, headers, deadline))
             else:
-                answer = await render(
-                    backend, card, said, _CHAT, exchange.id, int(exchange.at_s)
-                )
+                answer = await render(backend, card, said, _CHAT, exchange.id, int(exchange.at_s))
             return Translated(answer, dialect, ask, exchange.id)
         if backend.speaks or not isinstance(dialect, Chat | Completion | Embedding):
             raise Refusal(

@@ -81,7 +81,14 @@ class GatewayConfig:
     """Written into every request event: `live`, or the run id of a rehearsal."""
 
     def __post_init__(self) -> None:
-        for name in ("cache_entries", "cache_bytes", "max_body_bytes", "memo_bytes", "host_cache_bytes", "max_connections"):
+        for name in (
+            "cache_entries",
+            "cache_bytes",
+            "max_body_bytes",
+            "memo_bytes",
+            "host_cache_bytes",
+            "max_connections",
+        ):
             _at_least(name, getattr(self, name), 1)
         _at_least("queue_events", self.queue_events, 1)
         _at_least("spool_bytes", self.spool_bytes, 1)

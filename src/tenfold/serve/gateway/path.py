@@ -138,13 +138,18 @@ class Path:
                 found = await self._tiers.get_remote(key)
                 if found is not None:
                     exchange.tier = found[0]
-                    if self.replay(
-                        request, exchange, key, found[1], ask.stream, ask.include_usage
-                    ):
+                    if self.replay(request, exchange, key, found[1], ask.stream, ask.include_usage):
                         return
             if not look:
                 await self._generate(
-                    delivery, exchange, ask, grant, attempt, work.deadline, None, key if store else None
+                    delivery,
+                    exchange,
+                    ask,
+                    grant,
+                    attempt,
+                    work.deadline,
+                    None,
+                    key if store else None,
                 )
                 return
             flight, leads = self._flights.join(key + (b"s" if ask.stream else b"w"))
@@ -304,15 +309,15 @@ class Path:
         if not exchange.prompt_tokens and parts:
             exchange.prompt_tokens = max(1, len(ask.body) // 4)
             exchange.completion_tokens = len(parts) if ask.stream else len(parts[0]) // 4
-        usage = TokenUsage(exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens)
+        usage = TokenUsage(
+            exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens
+        )
         if usage.total_tokens:
             exchange.price_usd = self.prices.cost(ask.model, usage)
             self._limits.spent(grant, usage.total_tokens)
         self._budgets.settle(reservation, exchange.price_usd)
 
-    def _converted(
-        self, endpoint: str, key: bytes, stored: Stored, stream: bool
-    ) -> Stored | None:
+    def _converted(self, endpoint: str, key: bytes, stored: Stored, stream: bool) -> Stored | None:
         """The answer with its other form added, and kept so."""
         if endpoint not in CONVERTIBLE:
             return None

@@ -202,7 +202,17 @@ def stream_options(stream: bool | None, options: StreamOptions | None) -> bool:
 def unsupported(extra: Mapping[str, Any], model: str) -> None:
     """Raises Refusal (400) for a field whose wish an engine of ours cannot grant: an answer that passes
     over it would look like one that kept to it."""
-    for name in ("tools", "functions", "logit_bias", "logprobs", "top_logprobs", "audio", "best_of", "echo", "suffix"):
+    for name in (
+        "tools",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "audio",
+        "best_of",
+        "echo",
+        "suffix",
+    ):
         if extra.get(name):
             raise _beyond(name, model)
     wanted = extra.get("response_format")

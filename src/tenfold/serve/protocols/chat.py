@@ -106,7 +106,9 @@ class Chat(OpenAIErrors):
         request: ChatRequest = ask.typed
         extra = extra_fields(ask.plain, ChatRequest)
         unsupported(extra, ask.model)
-        messages = tuple(map(_message, range(len(request.messages)), request.messages, ask.plain["messages"]))
+        messages = tuple(
+            map(_message, range(len(request.messages)), request.messages, ask.plain["messages"])
+        )
         return choices(
             request,
             id,
