@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.errors import ConfigError, StoreError, UnknownName
-from tenfold.serve.access.budgets.base import BudgetStore
 from tenfold.serve.access.budgets.budgets import Budgets
-from tenfold.serve.access.budgets.memory import MemoryBudgets
+from tenfold.serve.access.budgets.open import open_budgets
 from tenfold.serve.access.counters import Counters
 from tenfold.serve.access.limits import Limits
 from tenfold.serve.backends.base import Outcome, TokenUsage
@@ -86,7 +85,7 @@ def open_parts(config: GatewayConfig, worker: int = 0, workers: int = 1) -> Part
         flights.neighbours = Neighbours(claims, relay.fetch, _looking(tiers), host.after_puts)  # type: ignore[attr-defined]
     counters = Counters(folder, worker=worker, workers=workers)
     budgets = Budgets(
-        _budget_store(config, folder),
+        open_budgets(config.redis_url, folder),
         on_store_loss=config.on_store_loss,
         reservation_s=config.timeout_s + 60,
     )
@@ -147,18 +146,6 @@ def _looking(tiers: Tiers) -> Callable[[bytes], Stored | None]:
         return None if found is None else found[1]
 
     return look
-
-
-def _budget_store(config: GatewayConfig, folder: Path | None) -> BudgetStore:
-    if config.redis_url is not None:
-        from tenfold.serve.access.budgets.redis import RedisBudgets
-
-        return RedisBudgets(config.redis_url)
-    if folder is not None:
-        from tenfold.serve.access.budgets.embedded import EmbeddedBudgets
-
-        return EmbeddedBudgets(folder / "budgets")
-    return MemoryBudgets()
 
 
 def packed(outcome: Outcome) -> Any:
