@@ -18,6 +18,7 @@ from tenfold.errors import ConfigError, StoreError, UnknownName
 from tenfold.serve.access.budgets.budgets import Budgets
 from tenfold.serve.access.budgets.open import open_budgets
 from tenfold.serve.access.counters import Counters
+from tenfold.serve.access.hosts import HostSync
 from tenfold.serve.access.limits import Limits
 from tenfold.serve.backends.base import Outcome, TokenUsage
 from tenfold.serve.cache.claim import Claims
@@ -48,10 +49,13 @@ class Parts:
     """Where the workers' sockets are."""
     relay: Relay | None = None
     claims: Claims | None = None
+    hosts: HostSync | None = None
 
     async def start(self) -> None:
         """Raises OSError where the state folder's name is too long for a socket in it."""
         await self.budgets.start()
+        if self.hosts is not None:
+            await self.hosts.start()
         if self.relay is not None:
             await self.relay.start()
 
@@ -61,6 +65,8 @@ class Parts:
             await self.relay.close()
         if self.claims is not None:
             self.claims.close()
+        if self.hosts is not None:
+            await self.hosts.stop()
         await self.budgets.stop()
         await self.tiers.close()
 
@@ -89,8 +95,9 @@ def open_parts(config: GatewayConfig, worker: int = 0, workers: int = 1) -> Part
         on_store_loss=config.on_store_loss,
         reservation_s=config.timeout_s + 60,
     )
+    hosts = None if config.redis_url is None else HostSync(counters, config.redis_url, folder)
     return Parts(
-        tiers, flights, Limits(counters), budgets, worker, workers, run_folder, relay, claims
+        tiers, flights, Limits(counters), budgets, worker, workers, run_folder, relay, claims, hosts
     )
 
 
