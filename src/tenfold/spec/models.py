@@ -214,7 +214,7 @@ class FactorySpec(Part):
     """Where steps run: `local`, in processes of this machine."""
     strict_env: bool = False
     """Make everything again when Python or a package changes: the environment becomes part of every key."""
-    assets: dict[AssetName, AssetSpec] = {}
+    assets: dict[AssetName, AssetSpec] = Field(default_factory=dict)
     """name -> how it is made. The order does not matter. None: the file only serves what others made."""
     release: tuple[ReleaseSpec, ...] = ()
     """Aliases that runs move."""
@@ -223,6 +223,12 @@ class FactorySpec(Part):
     power: PowerSpec = PowerSpec()
     watch: tuple[TriggerSpec, ...] = ()
     """What `tenfold watch` waits for."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> FactorySpec:
+        if not self.assets and self.serve is None:
+            raise wrong("a factory has `assets` to make, or something to `serve`")
+        return self
 
     _path: Path | None = PrivateAttr(default=None)
     _places: Places | None = PrivateAttr(default=None)

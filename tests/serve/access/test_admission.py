@@ -233,6 +233,6 @@ def test_what_tenants_share_can_be_changed_while_it_runs(ledger, clock):
     ring = KeyRing(True, now=clock)
     ring.load(ledger)
     assert ring.admit(bearer(secret)).caps == ()
-    ring.govern({"acme": TenantPolicy(rpm=7)})
+    ring.set_tenants({"acme": TenantPolicy(rpm=7)})
     ring.load(ledger)
     assert ring.admit(bearer(secret)).caps == (Cap("tenant:acme", 7, None),)

@@ -27,6 +27,8 @@ from tenfold.serve.backends.base import (
     Generation,
     ModelCard,
     Piece,
+    Room,
+    Take,
 )
 from tenfold.serve.backends.http_pool import Pool, PoolConfig, Response
 from tenfold.serve.protocols.watch import Watch, watch

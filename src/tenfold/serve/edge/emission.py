@@ -59,7 +59,7 @@ class EdgeConfig:
                     f"{name} cannot stand in a server's configuration", seen=value,
                     hint="letters, digits, . _ - and / only",
                 )  # fmt: skip
-        host, port = self.listening("listen")
+        _host, port = self.listening("listen")
         for name, step in (("admin", 1), ("inner", 2)):
             if not getattr(self, name):
                 if port + step > 65535:

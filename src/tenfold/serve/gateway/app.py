@@ -43,7 +43,7 @@ from tenfold.serve.protocols.embedding import Embedding
 from tenfold.serve.protocols.messages import Messages
 from tenfold.serve.protocols.messages_count import MessagesCount
 from tenfold.serve.protocols.responses import Responses
-from tenfold.serve.refusal import CLOSE, Refusal, loggable, refusal_of, retry_after
+from tenfold.serve.refusal import Refusal, loggable, refusal_of, retry_after
 from tenfold.serve.router.fleet import Fleet
 from tenfold.serve.router.router import Router
 
@@ -242,7 +242,7 @@ class Gateway:
                 415,
                 "Compressed request bodies are not taken; send the JSON as it is.",
                 code="unsupported_content_encoding",
-                headers=(CLOSE,),
+                closes=True,
             )
         self._limits.admit(grant)
         self._budgets.check(grant)
@@ -265,6 +265,9 @@ class Gateway:
         places = self.fleet.places.get(ask.model)
         if places is None and ask.model not in self.config.router.fallbacks:
             raise self.fleet.missing(ask.model)
+        if places is not None:
+            # Who would answer; who did is known only afterwards.
+            exchange.model_digest = places[0].card.digest
         look, store = _wishes(cache_control)
         key: bytes | None = None
         if (
@@ -354,6 +357,8 @@ class Gateway:
         exchange.tier = "refused"
         if isinstance(error, Refusal):
             exchange.refused_for = refusal.code or "request"
+        if refusal.closes:
+            request.keep_alive = False
         request.reply(
             refusal.status,
             refusal_head(refusal, exchange.id),
@@ -376,7 +381,7 @@ class Gateway:
         `changed` are replaced once their heirs are ready. What else stands in `config` needs a restart."""
         self.fleet.reconfigure(backends, config.router, changed)
         self._path.prices = PriceBook(config.prices, config.default_price)
-        self.keys.govern(config.tenants)
+        self.keys.set_tenants(config.tenants)
         self._memo.clear()
 
     async def snapshots(self) -> list[Snapshot]:

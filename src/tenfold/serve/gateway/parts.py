@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold.errors import ConfigError, StoreError, UnknownName
+from tenfold.errors import ConfigError, StoreError
 from tenfold.serve.access.budgets.budgets import Budgets
 from tenfold.serve.access.budgets.open import open_budgets
 from tenfold.serve.access.counters import Counters
@@ -25,16 +25,19 @@ from tenfold.serve.cache.claim import Claims
 from tenfold.serve.cache.exact import ExactTier
 from tenfold.serve.cache.flights import Flights, Neighbours
 from tenfold.serve.cache.relay import Relay
+from tenfold.serve.cache.shared import SharedTier
 from tenfold.serve.cache.stored import Stored
-from tenfold.serve.cache.tier import RemoteTier, Tier, Tiers
+from tenfold.serve.cache.tier import RemoteTier, Tier, Tiers, open_tiers
 from tenfold.serve.refusal import Refusal
 
 if TYPE_CHECKING:
-    from tenfold.serve.cache.host import HostTier
     from tenfold.serve.gateway.config import GatewayConfig
 
-TIERS = ("exact", "host", "shared")
 KEY_BYTES = 32
+STREAMED, WHOLE = b"s", b"w"
+"""Behind a key: the form in which an answer is on its way."""
+_SHARED_TTL_S = 86_400.0
+"""Redis forgets what nobody asked for in so long, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Parts:
         await self.budgets.start()
         if self.hosts is not None:
             await self.hosts.start()
+        if isinstance(self.tiers.remote, SharedTier):
+            self.tiers.remote.start()
         if self.relay is not None:
             await self.relay.start()
 
@@ -115,34 +120,29 @@ def _short(folder: Path) -> Path:
 
 
 def _tiers(config: GatewayConfig, folder: Path | None) -> Tiers:
-    chain: list[Tier] = []
-    remote: RemoteTier | None = None
-    host: HostTier | None = None
-    for name in config.tiers:
-        if name == "exact":
-            chain.append(
-                ExactTier(
-                    max_entries=config.cache_entries,
-                    max_bytes=config.cache_bytes,
-                    ttl_s=config.cache_ttl_s,
-                )
-            )
-        elif name == "host":
-            if folder is None:
-                raise ConfigError("the host tier needs a state folder", where="tiers", seen=name)
-            from tenfold.serve.cache.host import HostTier
+    def exact() -> Tier:
+        return ExactTier(
+            max_entries=config.cache_entries,
+            max_bytes=config.cache_bytes,
+            ttl_s=config.cache_ttl_s,
+        )
 
-            host = HostTier(folder / "answers", max_bytes=config.host_cache_bytes)
-            chain.append(host)
-        elif name == "shared":
-            if config.redis_url is None:
-                raise ConfigError("the shared tier needs redis_url", where="tiers", seen=name)
-            from tenfold.serve.cache.shared import SharedTier
+    def host() -> Tier:
+        from tenfold.serve.cache.host import HostTier
 
-            remote = SharedTier(config.redis_url, ttl_s=config.cache_ttl_s)
-        else:
-            raise UnknownName("tier", name, TIERS, where="tiers")
-    return Tiers(chain, remote=remote, board=host)
+        if folder is None:
+            raise ConfigError("the host tier needs a state folder", where="tiers", seen="host")
+        return HostTier(folder / "answers", max_bytes=config.host_cache_bytes)
+
+    def shared() -> RemoteTier:
+        from tenfold.serve.cache.resp import Link
+
+        if config.redis_url is None:
+            raise ConfigError("the shared tier needs redis_url", where="tiers", seen="shared")
+        ttl_s = _SHARED_TTL_S if config.cache_ttl_s is None else config.cache_ttl_s
+        return SharedTier(Link(config.redis_url), ttl_s=ttl_s)
+
+    return open_tiers(config.tiers, {"exact": exact, "host": host, "shared": shared})
 
 
 def _looking(tiers: Tiers) -> Callable[[bytes], Stored | None]:
@@ -150,7 +150,11 @@ def _looking(tiers: Tiers) -> Callable[[bytes], Stored | None]:
 
     def look(place: bytes) -> Stored | None:
         found = tiers.get(place[:KEY_BYTES])
-        return None if found is None else found[1]
+        if found is None:
+            return None
+        stored = found[1]
+        there = stored.events if place[KEY_BYTES:] == STREAMED else stored.whole
+        return None if there is None else stored
 
     return look
 

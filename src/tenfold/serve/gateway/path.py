@@ -18,11 +18,13 @@ from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Outcome, TokenUsage
 from tenfold.serve.cache.flight import Flight, Vacant
 from tenfold.serve.cache.flights import Flights
+from tenfold.serve.cache.shared import SharedTier
 from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers
 from tenfold.serve.gateway.attempt import Attempt
 from tenfold.serve.gateway.delivery import EVENTS_HEAD, JSON_HEAD, Delivery
 from tenfold.serve.gateway.exchange import Exchange
+from tenfold.serve.gateway.parts import STREAMED, WHOLE
 from tenfold.serve.gateway.recorder import Recorder
 from tenfold.serve.gateway.work import Work
 from tenfold.serve.http.request import Request
@@ -39,6 +41,8 @@ STORABLE = frozenset(
     {"stop", "length", "end_turn", "max_tokens", "stop_sequence", "max_output_tokens"}
 )
 """Ends after which an answer is all there is to say; each protocol has its own words."""
+CLAIM_PATIENCE_S = 120.0
+"""How long to wait for an answer that another host is making."""
 DEFAULT_TOKENS = 4096
 """What is set aside for an answer that nobody bounded."""
 
@@ -152,22 +156,41 @@ class Path:
                     key if store else None,
                 )
                 return
-            flight, leads = self._flights.join(key + (b"s" if ask.stream else b"w"))
+            flight, leads = self._flights.join(key + (STREAMED if ask.stream else WHOLE))
             if leads:
                 work.flight = flight
-                await self._generate(
-                    delivery,
-                    exchange,
-                    ask,
-                    grant,
-                    attempt,
-                    work.deadline,
-                    flight,
-                    key if store else None,
-                )
+                with flight:
+                    if not await self._elsewhere(request, exchange, ask, key, flight):
+                        await self._generate(
+                            delivery,
+                            exchange,
+                            ask,
+                            grant,
+                            attempt,
+                            work.deadline,
+                            flight,
+                            key if store else None,
+                        )
                 return
             if await self._follow(flight, request, delivery, exchange, ask, key):
                 return
+
+    async def _elsewhere(
+        self, request: Request, exchange: Exchange, ask: Ask, key: bytes, flight: Flight
+    ) -> bool:
+        """Whether another host was making this very answer, and has."""
+        shared = self._tiers.remote
+        if not isinstance(shared, SharedTier):
+            return False
+        found = await shared.claim(key, CLAIM_PATIENCE_S)
+        if isinstance(found, Stored):
+            exchange.tier = shared.name
+            if self.replay(request, exchange, key, found, ask.stream, ask.include_usage):
+                flight.end(None, found)
+                return True
+        elif found is not None:
+            flight.on_landing(found.release)
+        return False
 
     async def _generate(
         self,

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from tenfold.errors import BackendError
-from tenfold.serve.backends.base import ModelCard, Room, Take, pour
+from tenfold.serve.backends.base import Answer, ModelCard, Outcome, Room, Take, pour
 from tenfold.serve.router.ask import RouteAsk
 from tenfold.serve.router.breaker import CLOSED
 from tenfold.serve.router.member import Member, Place
-
-
-class Answer(Protocol):
-    """What the router needs of the backends' answers."""
-
-    @property
-    def stream(self) -> bool: ...
-    @property
-    def outcome(self) -> Any:
-        """The backends' Outcome, of which only `complete` is read; None when nothing is known."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-    def close(self) -> None: ...
 
 
 class Waiting(Protocol):
@@ -117,7 +103,7 @@ class Routed:
         return self._answer.stream
 
     @property
-    def outcome(self) -> Any:
+    def outcome(self) -> Outcome:
         return self._answer.outcome
 
     def __aiter__(self) -> Routed:
