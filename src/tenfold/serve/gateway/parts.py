@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.errors import ConfigError, StoreError
-from tenfold.serve.access.budgets.base import BudgetStore
 from tenfold.serve.access.budgets.budgets import Budgets
-from tenfold.serve.access.budgets.memory import MemoryBudgets
+from tenfold.serve.access.budgets.open import open_budgets
 from tenfold.serve.access.counters import Counters
+from tenfold.serve.access.hosts import HostSync
 from tenfold.serve.access.limits import Limits
 from tenfold.serve.backends.base import BackendRefusal, Outcome, PromptTooLong, TokenUsage
 from tenfold.serve.cache.claim import Claims
@@ -52,11 +52,14 @@ class Parts:
     """Where the workers' sockets are."""
     relay: Relay | None = None
     claims: Claims | None = None
+    hosts: HostSync | None = None
 
     async def start(self) -> None:
         """Raises OSError where the state folder's name is too long for a socket in it."""
         await self.budgets.start()
         self.tiers.start()
+        if self.hosts is not None:
+            await self.hosts.start()
         if self.relay is not None:
             await self.relay.start()
 
@@ -66,6 +69,8 @@ class Parts:
             await self.relay.close()
         if self.claims is not None:
             self.claims.close()
+        if self.hosts is not None:
+            await self.hosts.stop()
         await self.budgets.stop()
         await self.tiers.close()
 
@@ -96,12 +101,13 @@ def open_parts(config: GatewayConfig, worker: int = 0, workers: int = 1) -> Part
         flights.neighbours = Neighbours(claims, relay.fetch, look, host.after_puts)  # type: ignore[attr-defined]
     counters = Counters(folder, worker=worker, workers=workers)
     budgets = Budgets(
-        _budget_store(config, folder),
+        open_budgets(config.redis_url, folder),
         on_store_loss=config.on_store_loss,
         reservation_s=config.timeout_s + 60,
     )
+    hosts = None if config.redis_url is None else HostSync(counters, config.redis_url, folder)
     return Parts(
-        tiers, flights, Limits(counters), budgets, worker, workers, run_folder, relay, claims
+        tiers, flights, Limits(counters), budgets, worker, workers, run_folder, relay, claims, hosts
     )
 
 
@@ -158,18 +164,6 @@ def _looking(host: Tier) -> Callable[[bytes], Stored | None]:
         return None if there is None else stored
 
     return look
-
-
-def _budget_store(config: GatewayConfig, folder: Path | None) -> BudgetStore:
-    if config.redis_url is not None:
-        from tenfold.serve.access.budgets.redis import RedisBudgets
-
-        return RedisBudgets(config.redis_url)
-    if folder is not None:
-        from tenfold.serve.access.budgets.embedded import EmbeddedBudgets
-
-        return EmbeddedBudgets(folder / "budgets")
-    return MemoryBudgets()
 
 
 def packed(outcome: Outcome) -> Any:

@@ -45,7 +45,7 @@ STORABLE = frozenset(
 CLAIM_PATIENCE_S = 120.0
 """How long to wait for an answer that another host is making."""
 DEFAULT_TOKENS = 4096
-"""What is set aside for an answer that nobody bounded."""
+"""What an answer that nobody bounded is taken for, where work is weighed."""
 
 
 class Path:
@@ -212,11 +212,10 @@ class Path:
         answer: Routed | None = None
         parts: list[bytes] = []
         try:
-            most_tokens = ask.num_choices * (
-                DEFAULT_TOKENS if ask.max_tokens is None else ask.max_tokens
-            )
             if grant.accounts:
-                usd = self.prices.estimate(ask.model, len(ask.body), most_tokens)
+                usd = self.prices.estimate(
+                    ask.model, len(ask.body), ask.max_tokens, ask.num_choices
+                )
                 reservation = await self._budgets.reserve(grant, usd, exchange.id)
             exchange.tier = "model"
             self._recorder.begin(exchange)
@@ -224,7 +223,8 @@ class Path:
                 RouteAsk(
                     ask.model,
                     tenant=grant.tenant,
-                    tokens=len(ask.body) // 4 + most_tokens,
+                    tokens=len(ask.body) // 4
+                    + ask.num_choices * (ask.max_tokens or DEFAULT_TOKENS),
                     slots=ask.num_choices,
                     prefix=(
                         chain(ask.model, conversation(ask.plain))
