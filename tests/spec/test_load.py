@@ -138,10 +138,13 @@ def test_a_resolver_may_say_why_a_step_cannot_be_had(write):
     [
         ("", "factory.yaml:1:1: a factory file must be a mapping of fields"),
         ("- a\n", "factory.yaml:1:1: a factory file must be a mapping of fields"),
-        ("factory: x\n", 'factory.yaml:1:1: the field "assets" is required'),
+        (
+            "factory: x\n",
+            "factory.yaml:1:1: a factory has `assets` to make, or something to `serve`",
+        ),
         (
             "factory: x\nassets: {}\n",
-            "factory.yaml:2:9 assets: must not be empty (seen: a mapping)",
+            "factory.yaml:1:1: a factory has `assets` to make, or something to `serve`",
         ),
         ("factory: x\nassets: [a]\n", "factory.yaml:2:9 assets: must be a mapping (seen: a list)"),
         ("factory: [x\n", "factory.yaml:2:1: not valid YAML"),

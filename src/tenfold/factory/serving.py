@@ -206,8 +206,17 @@ def serve(
     count = workers or wanted.workers
     _check_exposure(factory, wanted, host)
     if count == 1:
-        sock = listen(host, port)
-        _work(factory, wanted, 0, 1, host, sock, mounts, lambda: on_ready(_url(wanted, host, sock)))
+        with listen(host, port) as sock:
+            _work(
+                factory,
+                wanted,
+                0,
+                1,
+                host,
+                sock,
+                mounts,
+                lambda: on_ready(_url(wanted, host, sock)),
+            )
         return
     from tenfold.serve.gateway.workers import Workers
 
