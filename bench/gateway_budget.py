@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import Figures, spread
 from redis_server import RedisServer
 from tenfold.serve.access.budgets.base import (
     Account,
@@ -262,6 +263,28 @@ def check(spent: Spent) -> None:
     for standing in spent.standings:
         if standing != expected:
             raise RuntimeError(f"the books say {standing}, the workers' notes {expected}: {spent}")
+
+
+def measure(quick: bool) -> Figures:
+    for store in ("embedded", "redis") if shutil.which("redis-server") else ("embedded",):
+        found = [
+            budget_overshoot_reservations(store, kills=12 if quick else 40, seed=seed)
+            for seed in range(1 if quick else 5)
+        ]
+        yield (
+            f"budget_overshoot_reservations.{store}",
+            spread(
+                [spent.overshoot_reservations for spent in found],
+                "reservations",
+                f"{NUM_WORKERS} workers spend one account of a fresh {store} store and are killed"
+                f" {sum(s.num_kills for s in found)} times while they do;"
+                f" {sum(s.num_settled for s in found)} requests settled,"
+                f" {sum(s.num_abandoned for s in found)} abandoned; by how much of the largest"
+                " reservation spent, reserved and forfeited passed the limit, at any moment or in the"
+                " workers' own notes, whichever is more; the store's books were equal to the notes",
+                take=max,
+            ),
+        )
 
 
 if __name__ == "__main__":

@@ -114,7 +114,8 @@ def _cost(ours: Server, quick: bool, **load: int) -> Cost:
     before_s = ours.cpu_s()
     run = wrk(ours, seconds, **load)  # type: ignore[arg-type]
     ours.rest()
-    time.sleep(min(ours.settle_s, seconds / 3))
+    if not quick:
+        time.sleep(ours.settle_s)
     if run.failed:
         raise RuntimeError(f"{run.failed} of {run.requests} requests failed")
     used_s = ours.cpu_s() - before_s

@@ -6,6 +6,7 @@ It knows Linux's `/proc` and nothing about HTTP.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from harness import Unavailable
 USABLE = sorted(os.sched_getaffinity(0))
 """Cores this bench was given, before it pinned itself."""
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_LIBC = ctypes.CDLL(None)
+_PDEATHSIG = 1
 _CPU_CLOCK = 2
 """CPUCLOCK_SCHED of the kernel's clock ids: nanoseconds that a whole process has run."""
 
@@ -166,11 +169,17 @@ def launch(
                 stderr=said,
                 cwd=folder,
                 env={**harness.environment(), **(environment or {})},
-                preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+                preexec_fn=lambda: _begin(allowed),
             )
         except OSError as error:
             raise Unavailable(f"{command[0]} cannot be started: {error}") from None
     return process, log
+
+
+def _begin(allowed: set[int]) -> None:
+    """In the child: its cores, and SIGTERM when the bench is gone, even one that was killed."""
+    os.sched_setaffinity(0, allowed)
+    _LIBC.prctl(_PDEATHSIG, signal.SIGTERM)
 
 
 def _stat(pid: int) -> list[str]:

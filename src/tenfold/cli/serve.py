@@ -69,9 +69,9 @@ def serve(
 @contextmanager
 def _before(backends: list[str]) -> Iterator[Factory]:
     """A factory that makes nothing: what is needed to serve other servers' models."""
-    from tenfold.factory import Factory
+    from tenfold.factory.serving import before
 
-    factory = Factory.before(backends)
+    factory = before(backends)
     try:
         yield factory
     finally:

@@ -134,23 +134,6 @@ class Factory:
         factory.spec = spec
         return factory
 
-    @classmethod
-    def before(cls, urls: Sequence[str]) -> Factory:
-        """A factory without assets that serves the models of OpenAI-compatible servers. Its facts go into
-        the store of this folder. Raises SpecError for something that is no address."""
-        from tenfold.spec.models import FactorySpec
-        from tenfold.spec.serving import BackendSpec, ServeSpec
-
-        wrong = [url for url in urls if not url.startswith(("http://", "https://"))]
-        if wrong:
-            raise UsageError(
-                "a backend is the address of a server", seen=wrong[0], hint="http://127.0.0.1:8000/v1"
-            )
-        backends = tuple(
-            BackendSpec(name=f"backend-{number}", url=url) for number, url in enumerate(urls, 1)
-        )
-        return cls.of(FactorySpec(factory="gateway", serve=ServeSpec(backends=backends)))
-
     def add(
         self,
         step: Step | str,
@@ -213,13 +196,6 @@ class Factory:
             return _MEMORY
         self.blobs  # noqa: B018  opening the store first refuses one made by a newer version
         return str((self.directory / self._store_url).resolve() / "ledger.db")
-
-    @property
-    def gateway_folder(self) -> Path:
-        """What the workers of a gateway on this host share. Raises UsageError for a store in memory."""
-        if self._store_url == _MEMORY:
-            raise UsageError("a store in memory has no folder for a gateway", hint="give it a path")
-        return (self.directory / self._store_url).resolve() / "gateway"
 
     def state_folder(self, name: str) -> Path | None:
         """Where processes of this factory keep what they share; None for a factory in memory."""

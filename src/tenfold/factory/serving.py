@@ -42,6 +42,26 @@ _ENDPOINTS = {
 }
 
 
+def before(urls: Sequence[str]) -> Factory:
+    """A factory without assets that serves the models of OpenAI-compatible servers. Its facts go into the
+    store of this folder. Raises UsageError for something that is no address."""
+    from tenfold.factory.factory import Factory
+    from tenfold.spec.models import FactorySpec
+    from tenfold.spec.serving import BackendSpec, ServeSpec
+
+    wrong = [url for url in urls if not url.startswith(("http://", "https://"))]
+    if wrong:
+        raise UsageError(
+            "a backend is the address of a server",
+            seen=wrong[0],
+            hint="like http://127.0.0.1:8000/v1",
+        )
+    backends = tuple(
+        BackendSpec(name=f"backend-{number}", url=url) for number, url in enumerate(urls, 1)
+    )
+    return Factory.of(FactorySpec(factory="gateway", serve=ServeSpec(backends=backends)))
+
+
 def gateways_of(factory: Factory) -> Gateways:
     """Starts gateways for steps of this factory: a process each, writing into the same ledger."""
 
@@ -107,10 +127,7 @@ def config_of(
     from tenfold.serve.gateway.config import GatewayConfig
     from tenfold.serve.router.config import MemberConfig, RouterConfig
 
-    redis_url = None
-    if wanted.redis_url_env is not None:
-        redis_url = _secret(wanted.redis_url_env, "the address of Redis")
-    state = _state_folder(factory)
+    state = state_folder_of(factory)
     routing = wanted.routing
     return GatewayConfig(
         tiers=tuple(wanted.tiers if tiers is None else tiers),
@@ -123,7 +140,7 @@ def config_of(
         policy_epoch=wanted.cache.epoch,
         state_dir=state,
         spool=None if state is None else state / "spool",
-        redis_url=redis_url,
+        redis_url=redis_url_of(wanted),
         on_store_loss=wanted.on_store_loss,
         router=RouterConfig(
             policy=routing.policy,
@@ -167,9 +184,7 @@ def backends_of(factory: Factory, wanted: ServeSpec) -> list[Backend]:
         model = factory.asset(wanted.model)
         if model.manifest.kind != Model.kind:
             raise UsageError(f"{wanted.model} is a {model.manifest.kind}, not a model")
-        backends.append(
-            EmbeddedBackend(model.folder(), model=wanted.model, digest=model.digest)
-        )
+        backends.append(EmbeddedBackend(model.folder(), model=wanted.model, digest=model.digest))
     return [*backends, *map(_backend, wanted.backends)]
 
 
@@ -191,8 +206,17 @@ def serve(
     count = workers or wanted.workers
     _check_exposure(factory, wanted, host)
     if count == 1:
-        sock = listen(host, port)
-        _work(factory, wanted, 0, 1, host, sock, mounts, lambda: on_ready(_url(wanted, host, sock)))
+        with listen(host, port) as sock:
+            _work(
+                factory,
+                wanted,
+                0,
+                1,
+                host,
+                sock,
+                mounts,
+                lambda: on_ready(_url(wanted, host, sock)),
+            )
         return
     from tenfold.serve.gateway.workers import Workers
 
@@ -325,7 +349,14 @@ def _secret(variable: str, what: str) -> str:
     return value
 
 
-def _state_folder(factory: Factory) -> Path | None:
+def redis_url_of(wanted: ServeSpec) -> str | None:
+    """Raises ConfigError when the variable that should hold it is not set."""
+    if wanted.redis_url_env is None:
+        return None
+    return _secret(wanted.redis_url_env, "the address of Redis")
+
+
+def state_folder_of(factory: Factory) -> Path | None:
     """Beside the store; a factory in memory has none."""
     return factory.state_folder("gateway")
 

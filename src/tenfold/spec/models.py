@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
@@ -19,13 +17,21 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from tenfold.core.cron import parse_cron
 from tenfold.errors import ConfigError
-from tenfold.spec.part import AliasName, Amount, AssetName, Bound, FactoryName, Part, Reference, wrong
+from tenfold.spec.part import (
+    AliasName,
+    Amount,
+    AssetName,
+    Bound,
+    FactoryName,
+    Part,
+    wrong,
+)
 from tenfold.spec.place import Place, Places, read_path, write_path
 from tenfold.spec.serving import ServeSpec
+
 
 class CheckSpec(Part):
     """A rule over one metric of the asset. Red, it stops a promotion, or the assets that need this one."""
@@ -208,7 +214,7 @@ class FactorySpec(Part):
     """Where steps run: `local`, in processes of this machine."""
     strict_env: bool = False
     """Make everything again when Python or a package changes: the environment becomes part of every key."""
-    assets: dict[AssetName, AssetSpec] = {}
+    assets: dict[AssetName, AssetSpec] = Field(default_factory=dict)
     """name -> how it is made. The order does not matter. None: the file only serves what others made."""
     release: tuple[ReleaseSpec, ...] = ()
     """Aliases that runs move."""
@@ -217,6 +223,12 @@ class FactorySpec(Part):
     power: PowerSpec = PowerSpec()
     watch: tuple[TriggerSpec, ...] = ()
     """What `tenfold watch` waits for."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> FactorySpec:
+        if not self.assets and self.serve is None:
+            raise wrong("a factory has `assets` to make, or something to `serve`")
+        return self
 
     _path: Path | None = PrivateAttr(default=None)
     _places: Places | None = PrivateAttr(default=None)

@@ -91,7 +91,7 @@ class RoutingSpec(Part):
     """Retries per request over the last ten seconds."""
     first_part_timeout_s: Seconds | None = None
     """Longest wait for the first part of an answer before another backend is asked."""
-    fallbacks: dict[ModelName, tuple[ModelName, ...]] = {}
+    fallbacks: dict[ModelName, tuple[ModelName, ...]] = Field(default_factory=dict)
     """Model -> models that answer in its place."""
     hedge_share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Requests that may be sent twice while the first attempt is silent."""
@@ -152,10 +152,10 @@ class ServeSpec(Part):
     admin_key_env: Variable | None = None
     """The environment variable with the key that opens /admin. Left out: only keys of scope `admin`."""
     routing: RoutingSpec = RoutingSpec()
-    prices: dict[ModelName, PriceSpec] = {}
+    prices: dict[ModelName, PriceSpec] = Field(default_factory=dict)
     default_price: PriceSpec | None = None
     """Of a model without one of its own; null: free."""
-    tenants: dict[str, TenantSpec] = {}
+    tenants: dict[str, TenantSpec] = Field(default_factory=dict)
     on_store_loss: Literal["local", "refuse"] = "local"
     """When the budget store is away: go by what was known last, or refuse what costs money."""
     timeout_s: Seconds = 600.0

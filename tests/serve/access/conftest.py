@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
+import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,37 +16,8 @@ from tenfold.serve.access.budgets.base import BudgetStore
 from tenfold.serve.access.budgets.embedded import EmbeddedBudgets
 from tenfold.serve.access.budgets.memory import MemoryBudgets
 
-
-class RedisServer:
-    """Can be stopped and started again on what it had written."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = f"unix://{folder}/redis.sock"
-        self.process: subprocess.Popen | None = None
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", str(self.folder / "redis.sock"),
-             "--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always"],
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        import redis
-
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                with redis.Redis.from_url(self.url) as client:
-                    client.ping()
-                return
-            except redis.RedisError:
-                assert time.monotonic() < deadline, "redis-server does not come up"
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(20)
+sys.path.append(str(Path(__file__).parents[3] / "bench"))
+from redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")

@@ -41,8 +41,7 @@ def grant(rpm=None, tpm=None, *, tenant_rpm=None, name="a") -> Grant:
 def admitted(limits, grant) -> bool:
     try:
         limits.admit(grant)
-    except Refusal as refusal:
-        assert refusal.status == 429
+    except Refusal:
         return False
     return True
 

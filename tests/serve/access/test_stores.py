@@ -130,7 +130,9 @@ async def _compare(store, known, deeds) -> None:
                     verdicts = await apply(settlements, [made[i] for i in indices])
                     for settlement in settlements:
                         model.settle(*settlement)
-                    assert [v.granted for v in verdicts] == [model.reserve(made[i]) for i in indices]
+                    assert [v.granted for v in verdicts] == [
+                        model.reserve(made[i]) for i in indices
+                    ]
                 case ("expire", at):
                     assert await store.expire(at * 1000) == model.expire(at * 1000)
                 case ("credit", row, amount):

@@ -77,9 +77,7 @@ async def request_of(reader):
 
 def call(endpoint="/v1/chat/completions", **plain):
     body = json.dumps(plain).encode()
-    return Call(
-        "c1", endpoint, plain["model"], body, plain, stream=plain.get("stream", False)
-    )
+    return Call("c1", endpoint, plain["model"], body, plain, stream=plain.get("stream", False))
 
 
 def chat(text="hello world", **more):
@@ -140,7 +138,10 @@ def test_everything_arrives_over_there_and_comes_back():
             assert outcome.response_id == json.loads(body)["id"]
             asked = call("/v1/embeddings", model="m", input=["a b", "c"])
             body, outcome = await answer_of(backend, asked)
-            assert [item["embedding"] for item in json.loads(body)["data"]] == [bag("a b"), bag("c")]
+            assert [item["embedding"] for item in json.loads(body)["data"]] == [
+                bag("a b"),
+                bag("c"),
+            ]
             assert outcome.usage.prompt_tokens == 3
             await backend.stop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import bisect
 import itertools
 import os
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from tenfold.errors import UnknownName
 from tenfold.serve.cache.exact import ENTRY_BYTES, ExactTier
+from tenfold.serve.cache.purge import tenant_tag
 from tenfold.serve.cache.tier import Tiers, open_tiers
 
 STEPS = st.lists(st.tuples(st.sampled_from("gpx"), st.integers(0, 30)), max_size=200)
@@ -159,3 +161,17 @@ def test_an_earlier_tier_learns_from_a_later_one(answer):
     assert near.get(b"a").response_id == "x"
     assert chain.get(b"b") is None
     assert (chain.num_hits, chain.num_misses) == (1, 1)
+
+
+async def test_a_purge_counts_before_its_sweep_is_done(answer):
+    tier = ExactTier(max_entries=5000, max_bytes=1 << 30)
+    chain = Tiers([tier])
+    keys = [b"%032d" % number for number in range(5000)]
+    for number, key in enumerate(keys):
+        chain.put(key, answer(tenant="ab"[number % 2], created_at_s=1.0))
+    chain.purge(tenant_tag("a"))
+    assert tier.num_entries == 5000
+    assert [chain.get(key) is not None for key in keys[-4:]] == [False, True, False, True]
+    while tier.num_entries > 2500:
+        await asyncio.sleep(0)
+    assert all(tier.get(key) is not None for key in keys[1::2])

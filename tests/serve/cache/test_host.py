@@ -13,7 +13,9 @@ from tenfold.errors import StoreError
 from tenfold.serve.cache.exact import ExactTier
 from tenfold.serve.cache.host import HostTier
 from tenfold.serve.cache.purge import model_tag, surrogate_tag, tenant_tag
-from tenfold.serve.cache.tier import Tiers
+from tenfold.serve.cache.resp import Link
+from tenfold.serve.cache.shared import SharedTier
+from tenfold.serve.cache.tier import Tiers, open_tiers
 
 MB = 1 << 20
 
@@ -138,7 +140,7 @@ def test_full_is_no_error_and_the_file_stays_within_bounds(open_host, answer, tm
 
 def test_what_is_in_use_stays(open_host, answer):
     held = ExactTier(max_entries=10, max_bytes=MB)
-    tier = open_host(max_bytes=2 * MB, in_use=lambda key: held.get(key) is not None)
+    tier = open_host(max_bytes=2 * MB, in_use=held.__contains__)
     tier.put(key(0), answer("asked here"))
     tier.put(key(1), answer("held nearer"))
     held.put(key(1), answer("held nearer"))
@@ -234,6 +236,23 @@ def test_a_file_in_use_when_the_machine_went_down_is_not_trusted(
     assert open_host().num_entries == 0
 
 
+def test_the_chain_of_names_knows_which_tier_tells_the_others(open_host, answer):
+    chain = open_tiers(
+        ["exact", "host", "shared"],
+        {
+            "exact": lambda: ExactTier(max_entries=10, max_bytes=MB),
+            "host": open_host,
+            "shared": lambda: SharedTier(Link("redis://127.0.0.1:1")),
+        },
+    )
+    assert [tier.name for tier in chain.chain] == ["exact", "host"]
+    assert chain.remote.name == "shared"
+    chain.put(key(1), answer())
+    seen = chain.chain[1].generation[0]
+    chain.chain[1].mark({tenant_tag("x"): 1.0})
+    assert chain.chain[1].generation[0] != seen
+
+
 def test_a_purge_is_seen_by_every_worker_at_once(open_host, answer, python, tmp_path):
     tier = open_host()
     here = Tiers([ExactTier(max_entries=100, max_bytes=MB), tier], board=tier)
@@ -267,7 +286,9 @@ PURGER = """
 import sys
 from pathlib import Path
 from tenfold.serve.cache.host import HostTier
-from tenfold.serve.cache.tier import Tiers
+from tenfold.serve.cache.resp import Link
+from tenfold.serve.cache.shared import SharedTier
+from tenfold.serve.cache.tier import Tiers, open_tiers
 tier = HostTier(Path(sys.argv[1]), max_bytes=16 << 20)
 tiers = Tiers([tier], board=tier)
 print("open")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -12,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from tenfold.errors import StoreError
 from tenfold.serve.cache.claim import Claims
+from tenfold.serve.cache.flight import Flight
+from tenfold.serve.cache.flights import Flights
+from tenfold.serve.cache.relay import Relay
 
 WORKER = (Path(__file__).parent / "worker.py").read_text()
 
@@ -159,7 +165,11 @@ def test_a_failing_model_is_tried_by_few(workers, folder):
 CLAIMER = """
 import sys
 from pathlib import Path
+from tenfold.errors import StoreError
 from tenfold.serve.cache.claim import Claims
+from tenfold.serve.cache.flight import Flight
+from tenfold.serve.cache.flights import Flights
+from tenfold.serve.cache.relay import Relay
 claims = Claims(Path(sys.argv[1]))
 for line in sys.stdin:
     verb, number = line.split()
@@ -194,3 +204,71 @@ def test_a_claim_is_one_processes_and_ends_with_it(python, folder):
     assert here.holder(key) is None
     assert here.take(key) is not None
     here.close()
+
+
+def test_two_forms_of_one_answer_are_claimed_apart(python, folder):
+    here = Claims(folder)
+    other = python(CLAIMER.replace('"big") * 4', '"big") * 4 + b"s"'), folder)
+
+    def tell(line):
+        other.stdin.write(line + "\n")
+        other.stdin.flush()
+        return other.stdout.readline().strip()
+
+    key = (7).to_bytes(8, "big") * 4
+    stream, whole = here.take(key + b"s"), here.take(key + b"w")
+    here.release(key + b"w", whole)
+    assert tell("take 7") == "False"
+    here.release(key + b"s", stream)
+    assert tell("take 7") == "True"
+    here.close()
+
+
+async def test_when_the_last_follower_elsewhere_leaves_the_leader_learns_of_it(folder):
+    here, there = Flights(), Flights()
+    relay = Relay(folder, here, lambda key: None)
+    await relay.start()
+    led, _ = here.join(b"k" * 32)
+    copy, _ = there.join(b"k" * 32)
+
+    async def work():
+        await relay.fetch(os.getpid(), copy)
+
+    copy.carry(work())
+    follower = copy.follow()
+    led.begin(True, b"head")
+    led.publish(b"one")
+    assert await anext(follower) == b"one"
+    assert copy.head == b"head"
+    assert led.num_followers == 1
+    follower.close()
+    for _ in range(1000):
+        if not led.num_followers:
+            break
+        await asyncio.sleep(0.005)
+    assert led.num_followers == 0
+    await relay.close()
+
+
+async def test_any_bytes_on_the_socket_end_that_connection_only(folder):
+    flights = Flights()
+    relay = Relay(folder, flights, lambda key: None, silence_s=0.2)
+    await relay.start()
+    for noise in (b"", b"GET / HTTP/1.1\r\n\r\n", os.urandom(32), os.urandom(5000)):
+        reader, writer = await asyncio.open_unix_connection(folder / f"{os.getpid()}.sock")
+        writer.write(noise)
+        with contextlib.suppress(ConnectionError):
+            assert len(await reader.read()) < 10
+        writer.close()
+    stranger = Flight(b"k" * 32, 1000, lambda landed: None)
+    assert not await relay.fetch(os.getpid(), stranger)
+    await relay.close()
+    with pytest.raises(OSError):
+        await relay.fetch(os.getpid(), stranger)
+
+
+async def test_a_folder_too_long_for_a_socket_is_said_so(folder):
+    relay = Relay(folder / ("x" * 120), Flights(), lambda key: None)
+    Claims(folder / ("x" * 120)).close()
+    with pytest.raises(StoreError, match="shorter folder"):
+        await relay.start()

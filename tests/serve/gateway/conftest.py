@@ -17,6 +17,7 @@ from tenfold.serve.backends.memory import MemoryBackend
 from tenfold.serve.gateway.app import Gateway
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.server import serve
+
 from .upstream import Upstream, running
 
 

@@ -110,7 +110,9 @@ def test_what_is_refused_costs_nothing_and_what_is_answered_its_price(serving, b
         for bad in BAD:
             assert post(served, bad, key)[0] in (400, 404)
         statuses = [post(served, body, key)[0] for _ in range(4)]
-        assert statuses == [200] * 4  # each needs room for the most it can cost, and takes its price
+        assert (
+            statuses == [200] * 4
+        )  # each needs room for the most it can cost, and takes its price
         status, headers, said = post(served, body, key)
         error = json.loads(said)["error"]
         assert (status, error["code"]) == (429, "insufficient_quota")
@@ -130,7 +132,9 @@ def test_a_crowd_never_spends_more_than_there_is(serving, behind, ledger, upstre
 
         async def one(number):
             reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-            head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: "
+            head = (
+                f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: "
+            )
             head += f"Bearer {(key, other)[number % 2]}\r\ncontent-length: {len(body)}\r\n\r\n"
             writer.write(head.encode() + body)
             said = await reader.read()

@@ -157,6 +157,27 @@ def test_when_nothing_can_be_told_apart_everybody_takes_the_same():
     assert shares.joules == pytest.approx([10 / 3, 10 / 3, 10 + 10 / 3])
 
 
+def test_the_workers_of_a_machine_draw_its_idle_power_once():
+    dials = [Dial() for _ in range(4)]
+    books = [
+        EnergyBook(
+            Metering(
+                open_meter=dial, tariff=Tariff(usd_per_kwh=0.3), apportion=apportion, num_cores=2
+            ),
+            lambda: [],
+            "test",
+            part=0.25,
+        )
+        for dial in dials
+    ]
+    for number, dial in enumerate(dials):
+        dial.spend(12.0 + number, 12.0, 0.5)  # 12 J idle for all of them, 0 to 3 J of its own
+    for number, book in enumerate(books):
+        book.close_window([exchange()] * number, [], last=True)
+    assert math.fsum(book.idle_joules for book in books) == pytest.approx(12.0)
+    assert [book.joules for book in books] == [pytest.approx(number) for number in range(4)]
+
+
 def test_quiet_time_is_one_window():
     dial = Dial()
     book = book_of(dial)

@@ -128,7 +128,8 @@ def test_streams_go_through_byte_for_byte(serving, upstream, path):
 
 
 @pytest.mark.parametrize(
-    "options", [b"", b',"stream_options":null', b', "stream_options" : {"include_usage":false,"x":1}']
+    "options",
+    [b"", b',"stream_options":null', b', "stream_options" : {"include_usage":false,"x":1}'],
 )
 def test_a_stream_is_counted_though_its_client_does_not_ask(serving, upstream, options):
     delta = b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n'

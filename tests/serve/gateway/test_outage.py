@@ -17,9 +17,10 @@ import time
 
 import pytest
 
-from tenfold.core.facts import EnergyWindow, RequestEvent
+from tenfold.core.facts import AuditEntry, EnergyWindow, RequestEvent
 from tenfold.errors import LedgerError
 from tenfold.ledger import open_ledger
+from tenfold.ledger.audit import first_broken
 from tenfold.serve.gateway import recorder as recorder_module
 from tenfold.serve.gateway import writer
 from tenfold.serve.gateway.observed import observed
@@ -75,6 +76,14 @@ def check_books(ledger, ids):
     assert shares + idle == pytest.approx(math.fsum(window.joules for window in windows))
 
 
+def check_deeds(ledger, count):
+    entries = ledger.read(AuditEntry)
+    assert [(entry.subject, entry.detail) for entry in entries] == [
+        (f"tag {n}", {"n": n}) for n in range(count)
+    ]
+    assert first_broken(entries) is None
+
+
 @contextlib.contextmanager
 def held(path):
     """Another process's write transaction, as far as SQLite can tell."""
@@ -114,11 +123,14 @@ def test_stopping_while_the_ledger_is_away_leaves_the_rest_for_the_next_start(
     ledger = open_ledger(str(path))
     with held(path), serving(echo, ledger=ledger, spool=spool, metering=observed()) as served:
         ids = [ask(served, f"{n}") for n in range(10)]
+        for n in range(3):
+            served.gateway.recorder.audit("admin", "cache.purge", f"tag {n}", {"n": n})
         served.stop()
         assert ledger.read(RequestEvent) == []
     with serving(echo, ledger=ledger, spool=spool, metering=observed()) as served:
         ids.append(ask(served, "afterwards"))
     check_books(ledger, ids)
+    check_deeds(ledger, 3)
     assert list(spool.iterdir()) == []
     ledger.close()
 
@@ -195,7 +207,13 @@ def test_a_write_whose_outcome_nobody_heard_of_is_not_counted_twice(serving, ech
     class Deaf:
         """Every second write succeeds and is said to have failed."""
 
-        num_calls = 0
+        num_calls = num_deeds = 0
+
+        def audit(self, *deed):
+            ledger.audit(*deed)
+            self.num_deeds += 1
+            if self.num_deeds % 2:
+                raise LedgerError("the connection broke while committing")
 
         def __getattr__(self, name):
             return getattr(ledger, name)
@@ -210,8 +228,10 @@ def test_a_write_whose_outcome_nobody_heard_of_is_not_counted_twice(serving, ech
         ids = []
         for n in range(5):
             ids.append(ask(served, f"{n}"))
+            served.gateway.recorder.audit("admin", "cache.purge", f"tag {n}", {"n": n})
             served.gateway.recorder.settle(5)
     check_books(ledger, ids)
+    check_deeds(ledger, 5)
 
 
 def test_a_full_disk_under_the_ledger(serving, echo, tmp_path, small_disk):

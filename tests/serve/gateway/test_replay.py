@@ -55,7 +55,11 @@ def stream_of(*deltas, finish="stop", end=(COUNTED, DONE)):
 
 
 def logprob(token):
-    return {"logprobs": {"content": [{"token": token, "logprob": -0.5, "bytes": [1], "top_logprobs": []}]}}
+    return {
+        "logprobs": {
+            "content": [{"token": token, "logprob": -0.5, "bytes": [1], "top_logprobs": []}]
+        }
+    }
 
 
 SPOKEN = [
@@ -207,7 +211,11 @@ NEVER = {
     "no reason was given": [chunk({"content": "a"}), DONE],
     "an odd reason was given": stream_of({"content": "a"}, finish="error"),
     "it has no end": stream_of({"content": "a"}, end=()),
-    "an error before the end": [chunk({"content": "a"}, "stop"), event({"error": {"message": "x"}}), DONE],
+    "an error before the end": [
+        chunk({"content": "a"}, "stop"),
+        event({"error": {"message": "x"}}),
+        DONE,
+    ],
     "it breaks": [chunk({"content": "a"}, "stop"), None],
 }
 
@@ -306,9 +314,7 @@ class Tenants(RuleBasedStateMachine):
         headers = {"authorization": f"Bearer {self.keys[tenant]}"}
         if wish:
             headers["cache-control"] = wish
-        tier, body = post(
-            self.served, asked(question, model=model, stream=stream), headers=headers
-        )
+        tier, body = post(self.served, asked(question, model=model, stream=stream), headers=headers)
         if stream:
             lines = [json.loads(e[6:]) for e in body.decode().split("\n\n")[:-2]]
             text = "".join(c["choices"][0]["delta"].get("content") or "" for c in lines)

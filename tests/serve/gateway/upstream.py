@@ -47,7 +47,9 @@ class Upstream:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 lines = head.lower().split(b"\r\n")
-                length = next((int(li[15:]) for li in lines if li.startswith(b"content-length:")), 0)
+                length = next(
+                    (int(li[15:]) for li in lines if li.startswith(b"content-length:")), 0
+                )
                 body = await reader.readexactly(length)
                 method, path, _ = head.split(b" ", 2)
                 if method == b"GET":

@@ -56,6 +56,32 @@ def test_pipelined_requests_are_answered_in_order_whatever_each_takes(serving, l
     assert re.findall(rb"/(\w+)", answer.replace(b"HTTP/1.1", b"")) == [*order, b"last"]
 
 
+def test_a_packet_full_of_requests_gives_others_their_turn(serving):
+    """Each is answered, in order, but not all before somebody else's."""
+    order = []
+
+    def handler(request):
+        order.append(request.path)
+        request.reply(200, b"", b"")
+
+    with serving(handler) as served, served.connect() as greedy, served.connect() as modest:
+        for connection in (greedy, modest):
+            connection.sendall(GET % b"known")
+            assert connection.recv(9999).startswith(b"HTTP/1.1 200")
+
+        def both_at_once():
+            time.sleep(0.2)  # the loop finds both packets when it looks again
+
+        served.loop.call_soon_threadsafe(both_at_once)
+        greedy.sendall(b"".join(GET % b"%d" % n for n in range(1000)) + LAST)
+        modest.sendall(GET % b"modest")
+        assert read_all(greedy).count(b"HTTP/1.1 200") == 1001
+        assert modest.recv(9999).startswith(b"HTTP/1.1 200")
+    mine = [path for path in order if path not in ("/known", "/modest")]
+    assert mine == [*(f"/{n}" for n in range(1000)), "/last"]
+    assert order.index("/modest") < order.index("/999")
+
+
 def test_a_flood_of_pipelined_requests_waits_unread(serving):
     held = threading.Event()
 
@@ -290,7 +316,11 @@ def test_one_connection_too_many(serving):
             connection.sendall(GET % b"")
             assert connection.recv(9999).startswith(b"HTTP/1.1 200")
         assert served.raw(GET % b"").startswith(b"HTTP/1.1 503")
-        kept.pop().close()
+        more = [served.connect() for _ in range(9)]  # even refusals have a bound
+        until(lambda: served.server.num_accepted == 12)
+        assert served.server.num_connections <= 4
+        for connection in (kept.pop(), *more):
+            connection.close()
         until(lambda: served.server.num_connections == 1)
         assert served.raw(LAST).startswith(b"HTTP/1.1 200")
         kept.pop().close()

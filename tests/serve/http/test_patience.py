@@ -22,11 +22,11 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         (b"", b""),
         (b"GET / HT", b"408"),
         (GET[:-2], b"408"),
-        (b"\r\n", b"408"),
         (POST, b"408"),
         (POST + b"hello", b"408"),
         (CHUNKED, b"408"),
         (CHUNKED + b"5\r\nhel", b"408"),
+        (CHUNKED + b"7a1200\r\nhel", b"408"),  # announced is not received
     ],
 )
 def test_a_request_that_never_ends(serving, loop_factory, sent, ends):

@@ -18,6 +18,13 @@ _WORDS = re.compile(
     re.IGNORECASE,
 )
 _ROWS = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "01234567890")
+_RUN = 4
+_RUNS = frozenset(
+    row[start : start + _RUN]
+    for line in _ROWS
+    for row in (line, line[::-1])
+    for start in range(len(row) - _RUN + 1)
+)
 
 
 def check_admin_secret(secret: str, *, where: str) -> None:
@@ -45,10 +52,14 @@ def check_admin_secret(secret: str, *, where: str) -> None:
 def _unguessable(secret: str) -> str:
     """Without words, runs and repetitions."""
     rest = _WORDS.sub("", secret)
-    for row in (*_ROWS, *(row[::-1] for row in _ROWS)):
-        for length in range(len(row), 3, -1):
-            for start in range(len(row) - length + 1):
-                rest = re.sub(re.escape(row[start : start + length]), "", rest, flags=re.IGNORECASE)
+    lower = rest.lower()
+    runs = {
+        start + step
+        for start in range(len(rest))
+        if lower[start : start + _RUN] in _RUNS
+        for step in range(_RUN)
+    }
+    rest = "".join(character for at, character in enumerate(rest) if at not in runs)
     # A part of three or more that stands there twice counts once.
     kept = ""
     for at, character in enumerate(rest):

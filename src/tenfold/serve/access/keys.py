@@ -68,11 +68,10 @@ class KeyRing:
         self._by_hash |= self._lent
         return secret
 
-    def govern(self, tenants: Mapping[str, TenantPolicy]) -> None:
-        """Other rules for tenants; they hold from the next `load`, which also asks for the keys anew."""
-        if dict(tenants) != self._tenants:
-            self._tenants = dict(tenants)
-            self._made = {}
+    def set_tenants(self, tenants: Mapping[str, TenantPolicy]) -> None:
+        """What all keys of a tenant may do together, from the next `load` on."""
+        self._tenants = dict(tenants)
+        self._made = {}
 
     def load(self, ledger: Ledger) -> None:
         """Replace the table by what the ledger says. On a LedgerError the old table stays."""

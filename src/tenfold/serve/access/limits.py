@@ -40,7 +40,8 @@ class Meter:
 
     __slots__ = (
         "before_requests", "before_tokens", "cap", "own_requests", "own_tokens", "request_floor",
-        "requests_at", "row", "rpm", "since", "tag", "token_floor", "tokens_at", "tpm", "until",
+        "requests_at", "row", "rpm", "since", "sure_requests", "sure_tokens", "tag", "token_floor",
+        "tokens_at", "tpm", "until",
     )  # fmt: skip
 
     def __init__(self, cap: Cap, tag: int, row: int) -> None:
@@ -57,6 +58,8 @@ class Meter:
         self.request_floor = self.token_floor = 0
         self.before_requests = self.before_tokens = 0
         """The previous window's."""
+        self.sure_requests = self.sure_tokens = 0
+        """Below these there is room, however much of the previous window still counts."""
         self.since = self.until = 0.0
         """Windows between which the rest holds."""
 
@@ -84,26 +87,31 @@ class Limits:
         if not meters:
             return
         minutes = (self._now() - EPOCH_S) / WINDOW_S
-        left = 1.0 - minutes % 1.0
+        map, tagged = self._map, self._tagged
         for meter in meters:
             if not meter.since <= minutes < meter.until:
                 self._turn(meter, minutes)
-            requests = sum(self._tagged(self._map, meter.requests_at)) - meter.request_floor
-            if not 0 <= requests < _SUSPICIOUS:
-                requests = self._look(meter, minutes)[0]
-            if requests + meter.before_requests * left + 1.0 > meter.rpm:
-                raise self._refused(meter, "requests")
-            if meter.tpm != _NO_LIMIT:
-                tokens = sum(self._cells(self._map, meter.tokens_at)) - meter.token_floor
-                if not 0 <= tokens < _SUSPICIOUS:
-                    tokens = self._look(meter, minutes)[1]
-                if tokens + meter.before_tokens * left >= meter.tpm:
-                    raise self._refused(meter, "tokens")
+            requests = sum(tagged(map, meter.requests_at)) - meter.request_floor
+            if not 0 <= requests < meter.sure_requests:
+                self._weigh(meter, minutes)
+            elif meter.tpm != _NO_LIMIT:
+                tokens = sum(self._cells(map, meter.tokens_at)) - meter.token_floor
+                if not 0 <= tokens < meter.sure_tokens:
+                    self._weigh(meter, minutes)
         words = self._words
         base = int(minutes) << COUNT_BITS
         for meter in meters:
             cell = words[meter.own_requests]
             words[meter.own_requests] = (cell if cell >= base else base) + 1
+
+    def _weigh(self, meter: Meter, minutes: float) -> None:
+        """The exact word, when it is not sure that there is room. Raises Refusal."""
+        requests, tokens = self._look(meter, minutes)
+        left = 1.0 - minutes % 1.0
+        if requests + meter.before_requests * left + 1.0 > meter.rpm:
+            raise self._refused(meter, "requests")
+        if tokens + meter.before_tokens * left >= meter.tpm:
+            raise self._refused(meter, "tokens")
 
     def spent(self, grant: Grant, tokens: int) -> None:
         """Count what an answer came to, prompt and completion together."""
@@ -177,6 +185,8 @@ class Limits:
         meter.own_requests = start + 1 + counters.worker
         meter.own_tokens = meter.own_requests + counters.columns
         meter.before_requests, meter.before_tokens = self._count(meter, window - 1)[:2]
+        meter.sure_requests = min(_SUSPICIOUS, int(meter.rpm - meter.before_requests))
+        meter.sure_tokens = min(_SUSPICIOUS, int(meter.tpm - meter.before_tokens))
         self._look(meter, minutes)
         settled = window + _SETTLING
         meter.since, meter.until = (
@@ -246,7 +256,7 @@ class Limits:
         )
 
 
-def wait_s(current: int, before: int, room: int, left: float) -> float:
+def wait_s(current: int, before: int, room: float, left: float) -> float:
     """Seconds until current + before * (what is left of the window) is at most `room`, if nothing more
     is counted."""
     if current + before * left <= room:

@@ -20,6 +20,7 @@ from tenfold.serve.protocols.anthropic_request import to_messages
 from tenfold.serve.protocols.watch import watch
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
+NATIVE = frozenset({MESSAGES, "/v1/messages/count_tokens"})
 VERSION = b"2023-06-01"
 """Of the protocol; there has been no newer one."""
 _OURS = frozenset({b"anthropic-version", b"openai-beta", b"openai-organization", b"openai-project"})
@@ -55,24 +56,24 @@ class AnthropicBackend(OpenAIBackend):
             base_url=config.base_url,
             api_key=config.api_key,
             models=config.models,
-            speaks=frozenset({MESSAGES}),
+            speaks=NATIVE,
             pool=config.pool,
         )
         super().__init__(http, name=name, tls=tls)
-        self.speaks = frozenset({MESSAGES, CHAT})
+        self.speaks = NATIVE | {CHAT}
 
     async def open(self, call: Call) -> Answer:
         """Raises Refusal (400) as well, for what a chat request cannot ask of a message."""
         headers = tuple(header for header in call.headers if header[0] not in _OURS)
-        plain, body = call.plain, call.body
+        endpoint, plain, body = call.endpoint, call.plain, call.body
         if call.endpoint == CHAT:
             plain = to_messages(plain, max_tokens=self._max_tokens)
             plain["model"] = self._name(call.model)
-            body = orjson.dumps(plain)
+            endpoint, body = MESSAGES, orjson.dumps(plain)
         answer = await super().open(
             Call(
                 call.id,
-                MESSAGES,
+                endpoint,
                 call.model,
                 body,
                 plain,

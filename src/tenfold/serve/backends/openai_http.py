@@ -27,6 +27,8 @@ from tenfold.serve.backends.base import (
     Generation,
     ModelCard,
     Piece,
+    Room,
+    Take,
 )
 from tenfold.serve.backends.http_pool import Pool, PoolConfig, Response
 from tenfold.serve.protocols.spans import span_of
@@ -204,7 +206,7 @@ class OpenAIBackend:
 
 
 class Forwarded:
-    """An answer on its way through, as it comes."""
+    """An answer on its way through, as it comes: whole events, nothing else held back."""
 
     def __init__(self, where: str, response: Response, watch: Watch, stream: bool) -> None:
         self.stream = stream
@@ -212,58 +214,100 @@ class Forwarded:
         self._where = where
         self._response = response
         self._watch = watch
+        self._rest = b""
+        """The beginning of an event whose end has not come."""
+        self._over = False
 
     def close(self) -> None:
+        self._over = True
         self._response.close()
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._events() if self.stream else self._body()
+    def __aiter__(self) -> Forwarded:
+        return self
 
-    async def _body(self) -> AsyncIterator[bytes]:
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
         try:
-            body = await self._response.read(MAX_ANSWER_BYTES)
-        finally:
-            self._response.close()
+            if not self.stream:
+                return await self._body()
+            async for raw in self._response:
+                part = self._events(raw)
+                if part:
+                    if self.outcome.complete:
+                        await self._ended()
+                    return part
+            last = self._last()
+        except BaseException:
+            self.close()
+            raise
+        if not last:
+            raise StopAsyncIteration
+        return last
+
+    async def pour(self, take: Take, room: Room) -> None:
+        """The rest of a stream, each part handed to `take` as it comes. When `take` says that its client is
+        behind, `room` is waited for. Raises what iterating would, and what they raise."""
+
+        def sink(raw: bytes) -> bool:
+            part = self._events(raw)
+            return bool(part) and (take(part) or self.outcome.complete)
+
+        try:
+            while not self._over:
+                if await self._response.pour(sink):
+                    last = self._last()
+                    if last:
+                        take(last)
+                elif self.outcome.complete:
+                    await self._ended()
+                else:
+                    await room()
+        except BaseException:
+            self.close()
+            raise
+
+    async def _body(self) -> bytes:
+        body = await self._response.read(MAX_ANSWER_BYTES)
+        self.close()
         try:
             self._watch.whole(body)
         except ValueError:
             raise BackendError(
                 "the server did not answer with JSON", where=self._where, seen=body[:200]
             ) from None
-        yield body
+        return body
 
-    async def _events(self) -> AsyncIterator[bytes]:
-        """Whole events: what is split over two packets is joined, nothing else is held back."""
-        rest = b""
-        try:
-            async for part in self._response:
-                if rest:
-                    part = rest + part
-                    rest = b""
-                if not part.endswith(b"\n\n"):
-                    end = _end_of_events(part)
-                    part, rest = part[:end], part[end:]
-                    if len(rest) > MAX_EVENT_BYTES:
-                        raise BackendError(
-                            "the server sends events without an end", where=self._where
-                        )
-                    if not part:
-                        continue
-                self._watch.events(part)
-                yield part
-                if self.outcome.complete:
-                    # What follows is the end of the last chunk; with it the connection can be kept.
-                    await self._response.drained(_LINGER_S)
-                    return
-            if rest.strip():
-                self._watch.events(rest + b"\n\n")
-                yield rest + b"\n\n"
-            if not self.outcome.complete:
-                raise BackendError(
-                    "the server's stream ended before its answer did", where=self._where
-                )
-        finally:
-            self._response.close()
+    def _events(self, raw: bytes) -> bytes:
+        """The whole events there are; what is split over two packets is joined."""
+        if self._rest:
+            raw = self._rest + raw
+            self._rest = b""
+        if not raw.endswith(b"\n\n"):
+            end = _end_of_events(raw)
+            raw, self._rest = raw[:end], raw[end:]
+            if len(self._rest) > MAX_EVENT_BYTES:
+                raise BackendError("the server sends events without an end", where=self._where)
+            if not raw:
+                return b""
+        self._watch.events(raw)
+        return raw
+
+    async def _ended(self) -> None:
+        """What follows now is the end of the last chunk; with it the connection can be kept."""
+        await self._response.drained(_LINGER_S)
+        self.close()
+
+    def _last(self) -> bytes:
+        """The body is over: an event that has no end but that. Raises BackendError when more was to come."""
+        last, self._rest = self._rest, b""
+        if last.strip():
+            last += b"\n\n"
+            self._watch.events(last)
+        self.close()
+        if not self.outcome.complete:
+            raise BackendError("the server's stream ended before its answer did", where=self._where)
+        return last if last.strip() else b""
 
 
 def _end_of_events(part: bytes) -> int:

@@ -14,6 +14,8 @@ import sys
 import threading
 from pathlib import Path
 
+from tenfold.errors import StoreError
+
 NUM_FILES = 16
 """The kernel looks through the locks of a file one by one."""
 
@@ -25,15 +27,21 @@ class Claims:
     """Locks of this process. Closing any other handle on the files would drop them: nobody else opens them."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises OSError where files cannot be made."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Raises StoreError where files cannot be made."""
         self.folder = folder
-        self._files = [
-            os.open(folder / f"claims{number}", os.O_RDWR | os.O_CREAT, 0o600)
-            for number in range(NUM_FILES)
-        ]
         self._held: dict[bytes, object] = {}
         self._turn = threading.Lock()  # the thread that writes to the host tier releases, too
+        self._files: list[int] = []
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for number in range(NUM_FILES):
+                path = folder / f"claims{number}"
+                self._files.append(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            self.close()
+            raise StoreError(
+                f"workers cannot claim what they make: {error.strerror}", where=str(folder)
+            ) from None
 
     def take(self, key: bytes) -> object | None:
         """A token to release it by; None where another process has it. Taking it over from oneself is fine:
@@ -76,5 +84,5 @@ class Claims:
 
 
 def _place(key: bytes) -> int:
-    """62 bits of it: offsets are signed, and the end of the byte counts too."""
-    return int.from_bytes(key[:8], "big") >> 2
+    """62 bits of its beginning and its end: offsets are signed, and the end of the byte counts too."""
+    return (3 * int.from_bytes(key[:8], "big") + int.from_bytes(key[-8:], "big")) % 2**62

@@ -64,6 +64,7 @@ class Flight:
         self._first = 0
         """Number of the first part that is still held."""
         self._followers: set[Follower] = set()
+        self._after: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
 
     # For the leader.
@@ -142,9 +143,15 @@ class Flight:
             error = None if task.cancelled() else task.exception()
             self.fail(error or Lost("the leader left"))
 
+    def on_landing(self, then: Callable[[], None]) -> None:
+        """Have `then` called once this flight is over, whatever became of it."""
+        self._after.append(then)
+
     def _land(self) -> None:
         if not self.done:
             self.done = True
+            for then in self._after:
+                then()
             self._landed(self)
             self._wake()
 

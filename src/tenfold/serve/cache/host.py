@@ -42,7 +42,7 @@ Job = tuple[bytes, Stored] | Callable[[], None]
 
 
 class HostTier:
-    """For one event loop in each of several processes; the file is theirs together."""
+    """For one event loop in each of several processes; the file is theirs together. Open it after a fork."""
 
     name = "host"
 
@@ -105,8 +105,8 @@ class HostTier:
                 found = txn.get(key)
                 if found is None:
                     return self._pending.get(key)
-                stored = decode(found[CHECK_BYTES:])
-                if found[:CHECK_BYTES] != key[-CHECK_BYTES:] or stored is None:
+                stored = decode(found, CHECK_BYTES)
+                if stored is None or found[:CHECK_BYTES] != key[-CHECK_BYTES:]:
                     return self._pending.get(key)
             finally:
                 txn.abort()
@@ -142,20 +142,20 @@ class HostTier:
             self._say(error)
             return {}
 
-    def mark(self, tag: str, at_s: float) -> None:
+    def mark(self, marks: Mapping[str, float]) -> None:
         """Returns when every worker can see it. Waits for a transaction of another worker, if need be.
 
         Raises StoreError where it cannot be written, as on a full disk.
         """
         try:
             with self._begin(self._mark_table, write=True) as txn:
-                marks = Marks({old.decode(): _TIME.unpack(at)[0] for old, at in txn.cursor()})
-                before = set(marks.at_s)
-                marks.add(tag, at_s)
-                for gone in before - set(marks.at_s):
+                known = Marks({tag.decode(): _TIME.unpack(at)[0] for tag, at in txn.cursor()})
+                before = set(known.at_s)
+                known.learn(marks)
+                for gone in before - set(known.at_s):
                     txn.delete(gone.encode())
-                for kept, kept_at_s in marks.at_s.items():
-                    txn.put(kept.encode(), _TIME.pack(kept_at_s))
+                for tag, at_s in known.at_s.items():
+                    txn.put(tag.encode(), _TIME.pack(at_s))
         except lmdb.Error as error:
             raise StoreError(
                 f"the other workers of this host cannot be told of the purge: {error}",
@@ -163,7 +163,7 @@ class HostTier:
                 hint="make room on the disk and purge again, or restart the workers",
             ) from None
         self._file.change()
-        self._jobs.put(lambda: self._throw_away(marks))
+        self._jobs.put(lambda: self._throw_away(known))
 
     def close(self) -> None:
         """Writes what is queued, then lets go of the file."""
@@ -277,7 +277,7 @@ class HostTier:
                     for _ in range(SWEEP_SLICE):
                         if not more:
                             break
-                        stored = decode(cursor.value()[CHECK_BYTES:])
+                        stored = decode(cursor.value(), CHECK_BYTES)
                         if stored is None or marks.covers(stored):
                             dead.append(bytes(cursor.key()))
                         more = cursor.next()

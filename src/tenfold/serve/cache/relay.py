@@ -18,12 +18,11 @@ from typing import Any
 
 import msgspec
 
-from tenfold.errors import TenfoldError
+from tenfold.errors import StoreError, TenfoldError
 from tenfold.serve.cache.flight import Flight, Lost, Vacant
 from tenfold.serve.cache.flights import Flights
 from tenfold.serve.cache.stored import Stored, decode, encode
 
-KEY_BYTES = 32
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 BEATS = 4
 """A leader that has nothing to say says so this often within the silence that others bear."""
@@ -62,13 +61,20 @@ class Relay:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen. Raises OSError, also where the folder's name is too long for a socket (100 characters)."""
+        """Listen. Raises StoreError, also where the folder's name is too long for a socket."""
         for left in self._folder.glob("*.sock"):
             if not lives(left.stem):
                 left.unlink(missing_ok=True)
         path = self._path(os.getpid())
-        path.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._accept, path)
+        try:
+            path.unlink(missing_ok=True)
+            self._server = await asyncio.start_unix_server(self._accept, path)
+        except OSError as error:
+            raise StoreError(
+                f"workers cannot follow each other: {error}",
+                where=str(path),
+                hint="a socket's path may have 100 characters; choose a shorter folder",
+            ) from None
 
     async def close(self) -> None:
         if self._server is not None:
@@ -82,7 +88,7 @@ class Relay:
         """Publish in `flight` what the process `pid` publishes under its key (see flights.Fetch)."""
         reader, writer = await asyncio.open_unix_connection(self._path(pid))
         try:
-            writer.write(flight.key)
+            writer.write(bytes([len(flight.key)]) + flight.key)
             while True:
                 kind, payload = await self._frame(reader)
                 if kind == UNKNOWN:
@@ -114,7 +120,8 @@ class Relay:
         gone: asyncio.Task[bytes] | None = None
         try:
             async with asyncio.timeout(self._silence_s):
-                key = await reader.readexactly(KEY_BYTES)
+                (length,) = await reader.readexactly(1)
+                key = await reader.readexactly(length)
             # It says no more: whatever comes now is its end, and then nobody needs the answer.
             gone = asyncio.create_task(reader.read(1))
             gone.add_done_callback(lambda _: task.cancel())

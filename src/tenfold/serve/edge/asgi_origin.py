@@ -16,6 +16,7 @@ from tenfold.serve.backends.http_pool import Pool, Response
 from tenfold.serve.edge.asgi_request import HOP, EdgeRequest
 from tenfold.serve.edge.asgi_store import Entry, Headers, Store
 from tenfold.serve.edge.contract import (
+    NOT_STORED,
     PERSONAL,
     SLOTS,
     SURROGATE_CONTROL,
@@ -94,9 +95,10 @@ class Origin:
         flight.waiters += 1
         try:
             found = await asyncio.shield(flight.task)
-            mine = isinstance(found, Entry) and _suits(found, request)
-            if isinstance(found, Live) and not flight.claimed:
-                mine = flight.claimed = True
+            if isinstance(found, Entry) and found.stored:
+                mine = _suits(found, request)
+            else:
+                mine, flight.claimed = not flight.claimed, True
         finally:
             flight.waiters -= 1
             if flight.waiters == 0:
@@ -111,24 +113,33 @@ class Origin:
         response = await self._pool.request(request.head(etag), body=body)
         try:
             control = parse_control(response.headers.get(SURROGATE_CONTROL, b""))
+            if control.content not in (None, SLOTS):
+                control = NOT_STORED  # made for another kind of edge
             if response.status == 304 and old is not None:
                 return self._again(request, old, response, control, serial)
-            if not (control.stored and self._storable(request, response, control)):
+            storable = control.stored and self._storable(request, response)
+            # A template is filled here also when it is not kept: nobody further on can.
+            template = response.status == 200 and control.content == SLOTS
+            if not storable:
                 self._passes(request.where)
-                return Live(response)
+                if not template:
+                    return Live(response)
             parts: list[bytes] = []
             num_bytes = 0
             async for part in response:
                 parts.append(part)
                 num_bytes += len(part)
                 if num_bytes > self._max_body_bytes:
+                    if template:
+                        raise BackendError("the origin's template is too long", seen=num_bytes)
                     self._passes(request.where)
                     return Live(response, b"".join(parts))
             entry = _entry(request, response, b"".join(parts), control)
         except BaseException:
             response.close()
             raise
-        self._store.put(request.where, entry, serial)
+        if storable:
+            self._store.put(request.where, entry, serial)
         return entry
 
     def _again(
@@ -149,14 +160,11 @@ class Origin:
         self._store.put(request.where, entry, serial)
         return entry
 
-    def _storable(
-        self, request: EdgeRequest, response: Response, control: SurrogateControl
-    ) -> bool:
+    def _storable(self, request: EdgeRequest, response: Response) -> bool:
         length = response.headers.get(b"content-length", b"0")
         return (
             request.may_be_stored
             and response.status == 200
-            and control.content in (None, SLOTS)
             and b"set-cookie" not in response.headers
             and b"content-encoding" not in response.headers
             and response.headers.get(b"vary", b"").strip() != b"*"

@@ -21,6 +21,7 @@ from tenfold.serve.edge.contract import (
     SLOTS,
     SURROGATE_CAPABILITY,
     partition_of,
+    slot_header,
 )
 from tenfold.serve.edge.slots import decode, verify
 
@@ -100,7 +101,7 @@ class EdgeRequest:
         found = verify(self._token(), keys, now_s)
         if trusted and _within(client, trusted):
             for name in names:
-                header = self.headers.get(SLOT_HEADER + name.encode())
+                header = self.headers.get(slot_header(name))
                 value = decode(header) if header is not None else None
                 if value:
                     found[name] = value

@@ -37,6 +37,11 @@ class Entry:
     where: bytes = b""
     num_bytes: int = field(default=0)
 
+    @property
+    def stored(self) -> bool:
+        """Whether it was taken in, and so may be given to others."""
+        return self.where != b""
+
     def usable(self, now_s: float, grace_s: float) -> bool:
         return now_s < self.fresh_until_s + grace_s
 

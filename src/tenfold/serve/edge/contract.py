@@ -18,7 +18,7 @@ SLOT_TOKEN = b"x-tenfold-slots"
 """Request header that carries a signed token of slot values; the cookie of the next line does, too."""
 SLOT_COOKIE = "tenfold_slots"
 SLOT_HEADER = b"x-tenfold-slot-"
-"""Prefix of request headers with one slot value each; heard from trusted hops only."""
+"""Prefix of request headers with one slot value each (see `slot_header`); heard from trusted hops only."""
 VERDICT = b"x-tenfold-edge"
 """Answer header: HIT, MISS, STALE, UPDATING, EXPIRED, REVALIDATED or BYPASS."""
 INTERNAL_PATH = "/.tenfold/"
@@ -116,6 +116,11 @@ def surrogate_keys(keys: tuple[str, ...] | list[str]) -> bytes:
         if not _KEY.fullmatch(key):
             raise InputError("not a surrogate key", seen=key, hint="letters, digits, . _ : -")
     return " ".join(keys).encode()
+
+
+def slot_header(name: str) -> bytes:
+    """The header that carries a slot's value. With hyphens: servers drop header names with underscores."""
+    return SLOT_HEADER + name.replace("_", "-").encode()
 
 
 def credential_of(authorization: bytes, x_api_key: bytes) -> bytes:

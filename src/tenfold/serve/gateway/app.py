@@ -19,6 +19,7 @@ from tenfold.serve.access.keys import KeyRing
 from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Backend
 from tenfold.serve.cache.key import canonical_key, long_numbers
+from tenfold.serve.cache.policy import CachePolicy, wishes
 from tenfold.serve.gateway.attempt import attempt_at
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
@@ -42,8 +43,9 @@ from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
 from tenfold.serve.protocols.forms import CONVERTIBLE
 from tenfold.serve.protocols.messages import Messages
+from tenfold.serve.protocols.messages_count import MessagesCount
 from tenfold.serve.protocols.responses import Responses
-from tenfold.serve.refusal import CLOSE, Refusal, loggable, refusal_of, retry_after
+from tenfold.serve.refusal import Refusal, loggable, refusal_of, retry_after
 from tenfold.serve.router.fleet import Fleet
 from tenfold.serve.router.router import Router
 
@@ -113,9 +115,12 @@ class Gateway:
             open_book=(
                 None
                 if metering is None
-                else lambda: EnergyBook(metering, self.fleet.pids, config.source)
+                else lambda: EnergyBook(
+                    metering, self.fleet.pids, config.source, part=1 / self.parts.workers
+                )
             ),
             spool=None if config.spool is None else Spool(config.spool, config.spool_bytes),
+            durable=config.durable_events,
         )
         self.state = "starting"
         """`starting`, `serving` or `draining`."""
@@ -130,6 +135,9 @@ class Gateway:
             PriceBook(config.prices, config.default_price),
             self.recorder,
         )
+        self._reuse = CachePolicy(
+            enabled=bool(config.tiers), cache_sampled=config.cache_sampled
+        ).may_reuse
         self._memo = Memo(config.memo_entries, config.memo_bytes)
         self._works = Works()
         self._mounts = tuple((prefix, app, Mounted(app)) for prefix, app in (mounts or {}).items())
@@ -142,6 +150,7 @@ class Gateway:
             Embedding(),
             Responses(),
             Messages(),
+            MessagesCount(),
         )
         self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
         self._pages = Pages(self, sorted(self._posts))
@@ -243,7 +252,7 @@ class Gateway:
                 415,
                 "Compressed request bodies are not taken; send the JSON as it is.",
                 code="unsupported_content_encoding",
-                headers=(CLOSE,),
+                closes=True,
             )
         self._limits.admit(grant)
         self._budgets.check(grant)
@@ -264,14 +273,15 @@ class Gateway:
         exchange.model = loggable(ask.model)
         grant.check_model(ask.model)
         places = self.fleet.places.get(ask.model)
-        if places is None:
+        if places is None and ask.model not in self.config.router.fallbacks:
             raise self.fleet.missing(ask.model)
-        look, store = _wishes(cache_control)
+        if places is not None:
+            # Who would answer; who did is known only afterwards.
+            exchange.model_digest = places[0].card.digest
+        wanted = wishes(cache_control)
         key: bytes | None = None
-        card = places[0].card
-        if self.tiers and (
-            not ask.varies or (self.config.cache_sampled and ask.num_choices == 1)
-        ):
+        card = None if places is None else places[0].card
+        if self.tiers and card is not None and self._reuse(dialect.endpoint, ask.plain):
             key = canonical_key(
                 dialect.endpoint,
                 grant.tenant,
@@ -288,21 +298,19 @@ class Gateway:
                 Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
             )
             hit = None
-            if look:
+            if wanted.look:
                 exchange.asked = self.tiers.names
                 hit = self.tiers.get(key)
-            if hit is not None:
+            if hit is not None and wanted.suits(hit[1], exchange.at_s):
                 exchange.tier, stored = hit
-                if self._path.replay(
-                    request, exchange, key, stored, ask.stream, ask.include_usage
-                ):
+                if self._path.replay(request, exchange, key, stored, ask.stream, ask.include_usage):
                     return None
+        if wanted.only_cached:
+            raise Refusal(504, "There is no stored answer (only-if-cached).", code="not_cached")
         deadline = exchange.started + self._patience(heads)
         work = Work(deadline)
-        attempt = attempt_at(exchange, dialect, ask, travellers, deadline)
-        walk = self._path.work(
-            work, request, exchange, ask, grant, attempt, key, card, look=look, store=store
-        )
+        attempt = attempt_at(exchange, dialect, ask, grant, travellers, deadline)
+        walk = self._path.work(work, request, exchange, ask, grant, attempt, key, card, wanted)
         assert self._loop is not None
         work.task = self._loop.create_task(self._run(work, walk, request, exchange, dialect))
         self._works.add(work)
@@ -358,6 +366,8 @@ class Gateway:
         exchange.tier = "refused"
         if isinstance(error, Refusal):
             exchange.refused_for = refusal.code or "request"
+        if refusal.closes:
+            request.keep_alive = False
         request.reply(
             refusal.status,
             refusal_head(refusal, exchange.id),
@@ -380,7 +390,7 @@ class Gateway:
         `changed` are replaced once their heirs are ready. What else stands in `config` needs a restart."""
         self.fleet.reconfigure(backends, config.router, changed)
         self._path.prices = PriceBook(config.prices, config.default_price)
-        self.keys.govern(config.tenants)
+        self.keys.set_tenants(config.tenants)
         self._memo.clear()
 
     async def snapshots(self) -> list[Snapshot]:
@@ -438,19 +448,13 @@ def _apart(ask: Ask) -> list[str]:
     return further
 
 
-def _wishes(cache_control: bytes | None) -> tuple[bool, bool]:
-    """Whether the client lets us look for a stored answer, and store this one."""
-    if cache_control is None:
-        return True, True
-    told = {part.strip().lower() for part in cache_control.split(b",")}
-    store = b"no-store" not in told
-    return store and b"no-cache" not in told and b"max-age=0" not in told, store
-
-
 def refusal_head(refusal: Refusal, id: str) -> bytes:
-    lines = b"content-type: application/json\r\nx-request-id: %b\r\nx-tenfold-request-id: %b\r\n" % (
-        id.encode(),
-        id.encode(),
+    lines = (
+        b"content-type: application/json\r\nx-request-id: %b\r\nx-tenfold-request-id: %b\r\n"
+        % (
+            id.encode(),
+            id.encode(),
+        )
     )
     lines += b"x-tenfold-tier: refused\r\n"
     return lines + b"".join(b"%b: %b\r\n" % header for header in refusal.headers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from tenfold.serve.access.grant import Grant
 from tenfold.serve.backends.base import Answer, Call, ModelCard
 from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.protocols.ask import Ask, Dialect
@@ -27,6 +28,7 @@ def attempt_at(
     exchange: Exchange,
     dialect: Dialect,
     ask: Ask,
+    grant: Grant,
     headers: tuple[tuple[bytes, bytes], ...],
     deadline: float,
 ) -> Attempt:
@@ -35,6 +37,8 @@ def attempt_at(
     async def attempt(member: Member, card: ModelCard) -> Answer:
         backend = member.backend
         exchange.backend, exchange.model_digest = member.name, card.digest
+        if card.name != ask.model:
+            grant.check_model(card.name)  # a stand-in is no way around a key's list of models
         if ask.endpoint in backend.speaks:
             return await backend.open(_call(exchange.id, ask, card, headers, deadline))
         if isinstance(dialect, Translating):
@@ -42,9 +46,7 @@ def attempt_at(
             if _CHAT.endpoint in backend.speaks:
                 answer = await backend.open(_call(exchange.id, said, card, headers, deadline))
             else:
-                answer = await render(
-                    backend, card, said, _CHAT, exchange.id, int(exchange.at_s)
-                )
+                answer = await render(backend, card, said, _CHAT, exchange.id, int(exchange.at_s))
             return Translated(answer, dialect, ask, exchange.id)
         if backend.speaks or not isinstance(dialect, Chat | Completion | Embedding):
             raise Refusal(

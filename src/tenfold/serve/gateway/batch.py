@@ -1,4 +1,4 @@
-"""Events and energy windows on their way to the ledger, as columns: written there, or kept on disk first.
+"""Events, energy windows and deeds on their way to the ledger, as columns: written there, or kept on disk first.
 
 It knows which facts it carries and how they are spelled on disk; it knows neither ledger nor spool.
 """
@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from tenfold.core.facts import EnergyWindow, RequestEvent
+from tenfold.core.facts import AuditEntry, EnergyWindow, RequestEvent
 from tenfold.errors import InputError
 
-_KINDS: Mapping[str, type] = {kind.__name__: kind for kind in (RequestEvent, EnergyWindow)}
+_KINDS: Mapping[str, type] = {
+    kind.__name__: kind for kind in (RequestEvent, EnergyWindow, AuditEntry)
+}
+_THE_LEDGERS = ("seq", "previous", "hash")
+"""Fields that only the ledger can fill in."""
 _FIELDS: Mapping[type, tuple[str, ...]] = {
-    kind: tuple(field.name for field in dataclasses.fields(kind) if field.name != "seq")
-    for kind in (RequestEvent, EnergyWindow)
+    kind: tuple(field.name for field in dataclasses.fields(kind) if field.name not in _THE_LEDGERS)
+    for kind in _KINDS.values()
 }
 
 Tables = dict[type, Mapping[str, Sequence[Any]]]
@@ -27,8 +31,10 @@ Tables = dict[type, Mapping[str, Sequence[Any]]]
 class Batch:
     """Compared by identity: a batch is in one queue at a time."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, kept: Callable[[], None] | None = None) -> None:
+        """`kept` is called once, when all of it is in the ledger or on disk."""
         self.tables = tables
+        self.kept = kept
         self.made = time.monotonic()
 
     @property

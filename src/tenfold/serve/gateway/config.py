@@ -71,6 +71,8 @@ class GatewayConfig:
     Shared by all workers of a host. None: `spool` in the state folder; without one they wait in memory."""
     spool_bytes: int = 256 * 1024 * 1024
     """Disk each worker may fill with them, 1 or more; beyond it and `queue_events` they are dropped."""
+    durable_events: bool = False
+    """Note each event in mapped memory as it ends, so that `kill -9` loses none; needs a spool."""
     flush_s: float = 1.0
     """Seconds between batches to the ledger, and the length of an energy window; above 0."""
     keys_refresh_s: float = 3.0
@@ -79,12 +81,21 @@ class GatewayConfig:
     """Written into every request event: `live`, or the run id of a rehearsal."""
 
     def __post_init__(self) -> None:
-        for name in ("cache_entries", "cache_bytes", "max_body_bytes", "memo_bytes", "host_cache_bytes", "max_connections"):
+        for name in (
+            "cache_entries",
+            "cache_bytes",
+            "max_body_bytes",
+            "memo_bytes",
+            "host_cache_bytes",
+            "max_connections",
+        ):
             _at_least(name, getattr(self, name), 1)
         _at_least("queue_events", self.queue_events, 1)
         _at_least("spool_bytes", self.spool_bytes, 1)
         if self.spool is None and self.state_dir is not None:
             object.__setattr__(self, "spool", self.state_dir / "spool")
+        if self.durable_events and self.spool is None:
+            raise ConfigError("durable_events needs a spool", hint="set `spool` or `state_dir`")
         _at_least("drain_s", self.drain_s, 0)
         for name in ("timeout_s", "body_timeout_s", "flush_s", "keys_refresh_s"):
             if not getattr(self, name) > 0:

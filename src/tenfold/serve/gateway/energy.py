@@ -71,8 +71,21 @@ class Shares:
 class EnergyBook:
     """Cuts time into windows and each window into shares. For one thread."""
 
-    def __init__(self, metering: Metering, pids: Callable[[], Sequence[int]], source: str) -> None:
+    def __init__(
+        self,
+        metering: Metering,
+        pids: Callable[[], Sequence[int]],
+        source: str,
+        *,
+        part: float = 1.0,
+    ) -> None:
+        """`part`: how much of the machine this process answers for, above 0: 1 over the number of workers.
+
+        Every worker's meter sees the whole machine's idle draw and every hour of it costs its price; each
+        books its part of both, so that the workers' books add up to one machine.
+        """
         self._metering = metering
+        self._part = part
         self._source = source
         self._meter = metering.open_meter(lambda: [os.getpid(), *pids()])
         self._last = self._meter.read()
@@ -102,6 +115,8 @@ class EnergyBook:
         wall_s = max(0.0, monotonic - self._last_monotonic)
         joules = max(0.0, reading.joules - self._last.joules)
         idle = min(joules, max(0.0, reading.idle_joules - self._last.idle_joules))
+        joules -= idle * (1.0 - self._part)
+        idle *= self._part
         cpu_s = max(0.0, reading.cpu_s - self._last.cpu_s)
         gateway_s = max(0.0, own_cpu_s - self._own_cpu_s)
         started_at_s, began = self._last_at_s, self._last_monotonic
@@ -109,9 +124,10 @@ class EnergyBook:
         self._own_cpu_s = own_cpu_s
 
         tariff = self._metering.tariff
-        busy_s = min(wall_s, cpu_s / self._metering.num_cores)
-        usd = tariff.usd(wall_s, joules)
-        idle_usd = min(usd, max(0.0, tariff.usd(wall_s - busy_s, idle)))
+        paid_s = wall_s * self._part
+        busy_s = min(paid_s, cpu_s / self._metering.num_cores)
+        usd = tariff.usd(paid_s, joules)
+        idle_usd = min(usd, max(0.0, tariff.usd(paid_s - busy_s, idle)))
         waiting = [] if last else list(under_way)
         load = _Load(finished, waiting, gateway_s, max(0.0, cpu_s - gateway_s), began)
         if load.weights:

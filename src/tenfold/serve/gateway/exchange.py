@@ -17,7 +17,7 @@ import msgspec
 from tenfold.core.facts import RequestEvent
 
 
-class Exchange(msgspec.Struct, eq=False):
+class Exchange(msgspec.Struct, eq=False, array_like=True):
     """A struct, because one is made per request and thousands are read at once: both at C speed."""
 
     endpoint: str
@@ -58,6 +58,8 @@ class Exchange(msgspec.Struct, eq=False):
     """Names of the tiers in the order they are asked; up to the one in `tier`, else all of them."""
     follower: bool = False
     """Shared the generation of an identical request under way."""
+    stood_in: str = ""
+    """The model that answered in place of the one asked for."""
     retries: int = 0
     """Attempts after the first, one after the other."""
     hedges: int = 0

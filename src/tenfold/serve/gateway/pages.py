@@ -34,7 +34,10 @@ _JSON = b"content-type: application/json\r\n"
 
 
 class Purge(msgspec.Struct):
-    tags: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=200)]], msgspec.Meta(min_length=1, max_length=100)]
+    tags: Annotated[
+        list[Annotated[str, msgspec.Meta(min_length=1, max_length=200)]],
+        msgspec.Meta(min_length=1, max_length=100),
+    ]
 
 
 class Pages:

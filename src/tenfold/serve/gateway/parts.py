@@ -14,29 +14,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tenfold.errors import ConfigError, StoreError, UnknownName
-from tenfold.serve.access.budgets.base import BudgetStore
+from tenfold.errors import ConfigError, StoreError
 from tenfold.serve.access.budgets.budgets import Budgets
-from tenfold.serve.access.budgets.memory import MemoryBudgets
+from tenfold.serve.access.budgets.open import open_budgets
 from tenfold.serve.access.counters import Counters
+from tenfold.serve.access.hosts import HostSync
 from tenfold.serve.access.limits import Limits
-from tenfold.serve.backends.base import Outcome, TokenUsage
+from tenfold.serve.backends.base import BackendRefusal, Outcome, PromptTooLong, TokenUsage
 from tenfold.serve.cache.claim import Claims
 from tenfold.serve.cache.exact import ExactTier
 from tenfold.serve.cache.flights import Flights, Neighbours
 from tenfold.serve.cache.relay import Relay
+from tenfold.serve.cache.shared import SharedTier
 from tenfold.serve.cache.stored import Stored
-from tenfold.serve.cache.tier import RemoteTier, Tier, Tiers
+from tenfold.serve.cache.tier import RemoteTier, Tier, Tiers, open_tiers
 from tenfold.serve.refusal import Refusal
 
 if TYPE_CHECKING:
-    from tenfold.serve.cache.host import HostTier
     from tenfold.serve.gateway.config import GatewayConfig
 
-TIERS = ("exact", "host", "shared")
 KEY_BYTES = 32
 STREAMED, WHOLE = b"s", b"w"
-"""Forms of an answer, behind the key of its flight."""
+"""Behind a key: the form in which an answer is on its way."""
+_SHARED_TTL_S = 86_400.0
+"""Redis forgets what nobody asked for in so long, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,19 @@ class Parts:
     limits: Limits
     budgets: Budgets
     worker: int = 0
+    workers: int = 1
     run_folder: Path | None = None
     """Where the workers' sockets are."""
     relay: Relay | None = None
     claims: Claims | None = None
+    hosts: HostSync | None = None
 
     async def start(self) -> None:
         """Raises OSError where the state folder's name is too long for a socket in it."""
         await self.budgets.start()
+        self.tiers.start()
+        if self.hosts is not None:
+            await self.hosts.start()
         if self.relay is not None:
             await self.relay.start()
 
@@ -63,6 +69,8 @@ class Parts:
             await self.relay.close()
         if self.claims is not None:
             self.claims.close()
+        if self.hosts is not None:
+            await self.hosts.stop()
         await self.budgets.stop()
         await self.tiers.close()
 
@@ -81,17 +89,26 @@ def open_parts(config: GatewayConfig, worker: int = 0, workers: int = 1) -> Part
         run_folder = _short(folder)
     if run_folder is not None and host is not None:
         claims = Claims(run_folder)
+        look = _looking(host)
         relay = Relay(
-            run_folder, flights, _looking(tiers), pack=packed, unpack=unpacked, errors=(Refusal,)
+            run_folder,
+            flights,
+            look,
+            pack=packed,
+            unpack=unpacked,
+            errors=(Refusal, BackendRefusal, PromptTooLong),
         )
-        flights.neighbours = Neighbours(claims, relay.fetch, _looking(tiers), host.after_puts)  # type: ignore[attr-defined]
+        flights.neighbours = Neighbours(claims, relay.fetch, look, host.after_puts)  # type: ignore[attr-defined]
     counters = Counters(folder, worker=worker, workers=workers)
     budgets = Budgets(
-        _budget_store(config, folder),
+        open_budgets(config.redis_url, folder),
         on_store_loss=config.on_store_loss,
         reservation_s=config.timeout_s + 60,
     )
-    return Parts(tiers, flights, Limits(counters), budgets, worker, run_folder, relay, claims)
+    hosts = None if config.redis_url is None else HostSync(counters, config.redis_url, folder)
+    return Parts(
+        tiers, flights, Limits(counters), budgets, worker, workers, run_folder, relay, claims, hosts
+    )
 
 
 def _short(folder: Path) -> Path:
@@ -108,66 +125,55 @@ def _short(folder: Path) -> Path:
 
 
 def _tiers(config: GatewayConfig, folder: Path | None) -> Tiers:
-    chain: list[Tier] = []
-    remote: RemoteTier | None = None
-    host: HostTier | None = None
-    for name in config.tiers:
-        if name == "exact":
-            chain.append(
-                ExactTier(
-                    max_entries=config.cache_entries,
-                    max_bytes=config.cache_bytes,
-                    ttl_s=config.cache_ttl_s,
-                )
-            )
-        elif name == "host":
-            if folder is None:
-                raise ConfigError("the host tier needs a state folder", where="tiers", seen=name)
-            from tenfold.serve.cache.host import HostTier
+    near = ExactTier(
+        max_entries=config.cache_entries,
+        max_bytes=config.cache_bytes,
+        ttl_s=config.cache_ttl_s,
+    )
 
-            host = HostTier(folder / "answers", max_bytes=config.host_cache_bytes)
-            chain.append(host)
-        elif name == "shared":
-            if config.redis_url is None:
-                raise ConfigError("the shared tier needs redis_url", where="tiers", seen=name)
-            from tenfold.serve.cache.shared import SharedTier
+    def host() -> Tier:
+        from tenfold.serve.cache.host import HostTier
 
-            remote = SharedTier(config.redis_url, ttl_s=config.cache_ttl_s)
-        else:
-            raise UnknownName("tier", name, TIERS, where="tiers")
-    return Tiers(chain, remote=remote, board=host)
+        if folder is None:
+            raise ConfigError("the host tier needs a state folder", where="tiers", seen="host")
+        return HostTier(
+            folder / "answers",
+            max_bytes=config.host_cache_bytes,
+            in_use=near.__contains__ if "exact" in config.tiers else None,
+        )
+
+    def shared() -> RemoteTier:
+        from tenfold.serve.cache.resp import Link
+
+        if config.redis_url is None:
+            raise ConfigError("the shared tier needs redis_url", where="tiers", seen="shared")
+        ttl_s = _SHARED_TTL_S if config.cache_ttl_s is None else config.cache_ttl_s
+        return SharedTier(Link(config.redis_url), ttl_s=ttl_s)
+
+    return open_tiers(config.tiers, {"exact": lambda: near, "host": host, "shared": shared})
 
 
-def _looking(tiers: Tiers) -> Callable[[bytes], Stored | None]:
-    """A flight's key is the canonical key and the form; what is stored goes by the canonical key, and may
-    lack the form."""
+def _looking(host: Tier) -> Callable[[bytes], Stored | None]:
+    """A flight's key is the canonical key and the form; what is stored goes by the canonical key."""
 
     def look(place: bytes) -> Stored | None:
-        found = tiers.get(place[:KEY_BYTES])
-        if found is None:
+        stored = host.get(place[:KEY_BYTES])
+        if stored is None:
             return None
-        body = found[1].events if place[KEY_BYTES:] == STREAMED else found[1].whole
-        return None if body is None else found[1]
+        there = stored.events if place[KEY_BYTES:] == STREAMED else stored.whole
+        return None if there is None else stored
 
     return look
-
-
-def _budget_store(config: GatewayConfig, folder: Path | None) -> BudgetStore:
-    if config.redis_url is not None:
-        from tenfold.serve.access.budgets.redis import RedisBudgets
-
-        return RedisBudgets(config.redis_url)
-    if folder is not None:
-        from tenfold.serve.access.budgets.embedded import EmbeddedBudgets
-
-        return EmbeddedBudgets(folder / "budgets")
-    return MemoryBudgets()
 
 
 def packed(outcome: Outcome) -> Any:
     """An outcome as plain values, for another worker."""
     usage = outcome.usage
-    counts = None if usage is None else [usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens]
+    counts = (
+        None
+        if usage is None
+        else [usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens]
+    )
     return [outcome.response_id, counts]
 
 

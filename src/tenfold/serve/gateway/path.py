@@ -18,6 +18,8 @@ from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import ModelCard, Outcome, TokenUsage
 from tenfold.serve.cache.flight import Flight, Vacant
 from tenfold.serve.cache.flights import Flights
+from tenfold.serve.cache.policy import Wishes
+from tenfold.serve.cache.shared import SharedTier
 from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers
 from tenfold.serve.gateway.attempt import Attempt
@@ -32,6 +34,7 @@ from tenfold.serve.protocols.forms import CONVERTIBLE, events_from, whole_of
 from tenfold.serve.protocols.watch import without_usage
 from tenfold.serve.refusal import refusal_of
 from tenfold.serve.router.ask import RouteAsk
+from tenfold.serve.router.prefix import chain, conversation
 from tenfold.serve.router.routed import Routed
 from tenfold.serve.router.router import Router
 
@@ -41,8 +44,10 @@ STORABLE = frozenset(
 """Ends after which an answer is all there is to say; each protocol has its own words."""
 CHOOSING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"})
 """Endpoints whose answers say why they ended."""
+CLAIM_PATIENCE_S = 120.0
+"""How long to wait for an answer that another host is making."""
 DEFAULT_TOKENS = 4096
-"""What the router takes an answer for that nobody bounded."""
+"""What an answer that nobody bounded is taken for, where work is weighed."""
 
 
 class Path:
@@ -105,6 +110,8 @@ class Path:
             id,
             exchange.tier.encode(),
         )
+        if exchange.stood_in:
+            lines += b"x-tenfold-model: %b\r\n" % exchange.stood_in.encode()
         book = self._recorder.book
         if book is not None and book.joules_per_request and not exchange.stream:
             joules = book.joules_per_request + exchange.compute_s * book.joules_per_compute_s
@@ -120,10 +127,8 @@ class Path:
         grant: Grant,
         attempt: Attempt,
         key: bytes | None,
-        card: ModelCard,
-        *,
-        look: bool,
-        store: bool,
+        card: ModelCard | None,
+        wanted: Wishes,
     ) -> None:
         """The rest of the way. `card` is the model that `key` was made for: an answer of another is not
         kept. Raises Refusal and whatever a backend raises; once parts were sent, that is told within the
@@ -137,20 +142,25 @@ class Path:
             if key is None:
                 await self._generate(delivery, exchange, ask, grant, attempt, work.deadline)
                 return
-            keep = (key, card) if store else None
-            if not look:
+            keep = (key, card) if wanted.store and card is not None else None
+            if wanted.look and (self._tiers.remote is not None or self._tiers.lookups):
+                found = await self._tiers.get_remote(key)
+                if found is not None and wanted.suits(found[1], exchange.at_s):
+                    exchange.tier = found[0]
+                    if self.replay(request, exchange, key, found[1], ask.stream, ask.include_usage):
+                        return
+            if not wanted.look or wanted.max_age_s is not None:
                 await self._generate(
-                    delivery, exchange, ask, grant, attempt, work.deadline, None, keep
+                    delivery,
+                    exchange,
+                    ask,
+                    grant,
+                    attempt,
+                    work.deadline,
+                    None,
+                    keep,
                 )
                 return
-            if (self._tiers.remote is not None or self._tiers.lookups):
-                found = await self._tiers.get_remote(key)
-                if found is not None:
-                    exchange.tier = found[0]
-                    if self.replay(
-                        request, exchange, key, found[1], ask.stream, ask.include_usage
-                    ):
-                        return
             # It may have landed since the first look, which then found neither answer nor flight.
             hit = self._tiers.get(key)
             if hit is not None:
@@ -160,20 +170,36 @@ class Path:
             flight, leads = self._flights.join(key + (STREAMED if ask.stream else WHOLE), vacant)
             if leads:
                 work.flight = flight
-                await self._generate(
-                    delivery,
-                    exchange,
-                    ask,
-                    grant,
-                    attempt,
-                    work.deadline,
-                    flight,
-                    keep,
-                )
+                with flight:
+                    if not await self._elsewhere(request, exchange, ask, key, flight):
+                        await self._generate(
+                            delivery, exchange, ask, grant, attempt, work.deadline, flight, keep
+                        )
                 return
-            vacant = await self._follow(flight, request, delivery, exchange, ask, key)
-            if vacant is None:
+            try:
+                await self._follow(flight, request, delivery, exchange, ask, key)
+            except Vacant as left:
+                exchange.follower = False
+                vacant = left  # the leader is lost and nothing was sent yet: the next one leads
+            else:
                 return
+
+    async def _elsewhere(
+        self, request: Request, exchange: Exchange, ask: Ask, key: bytes, flight: Flight
+    ) -> bool:
+        """Whether another host was making this very answer, and has."""
+        shared = self._tiers.remote
+        if not isinstance(shared, SharedTier):
+            return False
+        found = await shared.claim(key, CLAIM_PATIENCE_S)
+        if isinstance(found, Stored):
+            exchange.tier = shared.name
+            if self.replay(request, exchange, key, found, ask.stream, ask.include_usage):
+                flight.end(None, found)
+                return True
+        elif found is not None:
+            flight.on_landing(found.release)
+        return False
 
     async def _generate(
         self,
@@ -192,9 +218,6 @@ class Path:
         answer: Routed | None = None
         parts: list[bytes] = []
         try:
-            most_tokens = ask.num_choices * (
-                DEFAULT_TOKENS if ask.max_tokens is None else ask.max_tokens
-            )
             if grant.accounts:
                 usd = self.prices.estimate(
                     ask.model, len(ask.body), ask.max_tokens, ask.num_choices
@@ -206,23 +229,36 @@ class Path:
                 RouteAsk(
                     ask.model,
                     tenant=grant.tenant,
-                    tokens=len(ask.body) // 4 + most_tokens,
+                    tokens=len(ask.body) // 4
+                    + ask.num_choices * (ask.max_tokens or DEFAULT_TOKENS),
                     slots=ask.num_choices,
+                    prefix=(
+                        chain(ask.model, conversation(ask.plain))
+                        if self._router.reads_prefix
+                        else ()
+                    ),
                     deadline=deadline,
+                    stream=ask.stream,
+                    side_effects=ask.side_effects,
                 ),
                 attempt,
             )
             exchange.backend, exchange.model_digest = answer.member.name, answer.card.digest
             outcome: Outcome = answer.outcome
+            if answer.card.name != ask.model:
+                exchange.stood_in = answer.card.name
             if ask.stream:
                 delivery.head = self.headers(exchange)
-                async for part in answer:
+
+                def take(part: bytes) -> bool:
                     parts.append(part)
                     if flight is not None:
                         flight.publish(part)
                     delivery.part(part, outcome.usage_event)
-                    if delivery.full and (flight is None or not flight.num_followers):
-                        await delivery.room()  # those who read along wait for no one
+                    # Those who read along wait for no one.
+                    return delivery.full and (flight is None or not flight.num_followers)
+
+                await answer.pour(take, delivery.room)
                 _note(exchange, outcome)
             else:
                 async for part in answer:
@@ -260,9 +296,9 @@ class Path:
         exchange: Exchange,
         ask: Ask,
         key: bytes,
-    ) -> Vacant | None:
-        """Read along with an answer that somebody else is getting. Vacant, to join again with, when its
-        leader is lost and nothing was sent yet: then the next one leads."""
+    ) -> None:
+        """Read along with an answer that somebody else is getting. Raises Vacant when its leader is lost
+        before anything was sent."""
         follower = flight.follow()
         try:
             await follower.begun()
@@ -271,7 +307,7 @@ class Path:
             if stored is not None and self.replay(
                 request, exchange, key, stored, ask.stream, ask.include_usage
             ):
-                return None
+                return
             delivery.head = self.headers(exchange)
             async for part in follower:
                 if ask.stream:
@@ -282,16 +318,12 @@ class Path:
                     delivery.whole(part)
             if ask.stream:
                 delivery.end()
-        except Vacant as vacant:
-            exchange.follower = False
-            return vacant
         finally:
             follower.close()
         if isinstance(flight.outcome, Outcome):
             exchange.cached_from = flight.outcome.response_id
             _note(exchange, flight.outcome)
             exchange.compute_s = 0.0  # it is the leader's
-        return None
 
     def _settle(
         self,
@@ -311,15 +343,15 @@ class Path:
             came = len(parts) if ask.stream else len(parts[0]) // 4
             exchange.prompt_tokens = exchange.prompt_tokens or max(1, len(ask.body) // 4)
             exchange.completion_tokens = max(exchange.completion_tokens, came)
-        usage = TokenUsage(exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens)
+        usage = TokenUsage(
+            exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens
+        )
         if usage.total_tokens:
             exchange.price_usd = self.prices.cost(ask.model, usage)
             self._limits.spent(grant, usage.total_tokens)
         self._budgets.settle(reservation, exchange.price_usd)
 
-    def _converted(
-        self, endpoint: str, key: bytes, stored: Stored, stream: bool
-    ) -> Stored | None:
+    def _converted(self, endpoint: str, key: bytes, stored: Stored, stream: bool) -> Stored | None:
         """The answer with its other form added, and kept so."""
         if endpoint not in CONVERTIBLE:
             return None

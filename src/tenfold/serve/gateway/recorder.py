@@ -12,16 +12,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from tenfold.core.facts import EnergyWindow, RequestEvent
+from tenfold.core.facts import AuditEntry, EnergyWindow, RequestEvent
 from tenfold.core.ports import Ledger
+from tenfold.errors import StoreError
 from tenfold.serve.gateway.batch import Batch, window_columns
 from tenfold.serve.gateway.energy import EnergyBook, Shares
 from tenfold.serve.gateway.exchange import Exchange, columns_of_rows, event_columns
+from tenfold.serve.gateway.journal import Journal, Turn, estates
 from tenfold.serve.gateway.metrics import Metrics
 from tenfold.serve.gateway.snapshot import Snapshot
 from tenfold.serve.gateway.spool import Spool
@@ -33,7 +35,7 @@ SPOOL_AFTER_S = 2.0
 """A batch that the ledger has not taken for this long goes to the spool."""
 STOP_S = 5.0
 """How long the end may take when the ledger is away and a spool takes what is left."""
-UNSPOOLED_STOP_S = 30.0
+UNSPOOLED_STOP_S = 10.0
 """The same without a spool: what is not written then is lost."""
 _CLAIM_S = 15.0
 """How often files of workers that died are looked for."""
@@ -53,22 +55,27 @@ class Recorder:
         refresh_s: float,
         open_book: Callable[[], EnergyBook] | None,
         spool: Spool | None = None,
+        durable: bool = False,
     ) -> None:
         """`refresh` is called with the ledger every `refresh_s` (the key ring reads its table).
 
-        `max_events` bounds what waits in memory. Without a `spool`, that is all that waits.
+        `max_events` bounds what waits in memory. Without a `spool`, that is all that waits. `durable`:
+        events outlive a kill from the moment they end (needs the spool's folder).
         """
         self._source = source
         self._max_events = max_events
         self._flush_s = flush_s
         self._open_book = open_book
         self._spool = spool
+        self._durable = durable and spool is not None
+        self._journal: Journal | None = None
         self._writer = Writer(ledger, spool, refresh, refresh_s)
         self._metrics = Metrics()
         self.book: EnergyBook | None = None
         self._queue: deque[Exchange] = deque()
         self._uncounted: deque[Exchange] = deque()
         """Ended without an event: to be counted only."""
+        self._deeds: deque[tuple[float, str, str, str, dict[str, Any]]] = deque()
         self._held = 0
         """Events that the writer has, in memory."""
         self._under_way: set[Exchange] = set()
@@ -90,9 +97,18 @@ class Recorder:
         self._under_way.discard(exchange)
         if len(self._queue) + self._held < self._max_events:
             self._queue.append(exchange)
+            if self._journal is not None:
+                self._journal.note(exchange)
         else:
             self._num_unqueued += 1
             self._uncounted.append(exchange)
+
+    def audit(
+        self, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """A deed for the hash chain, on the same way as events. Never blocks; never dropped for want of
+        room: whoever may do such deeds is trusted not to do them by the thousand."""
+        self._deeds.append((time.time(), actor, action, subject, dict(detail or {})))
 
     def count(self, exchange: Exchange) -> None:
         """A request that leaves no event (`/healthz`, `/metrics`): it only shows in the counters."""
@@ -129,8 +145,21 @@ class Recorder:
     # Called once, before and after.
 
     def start(self) -> None:
-        """Raises LedgerError when the first refresh fails: better not to start than to let all in."""
+        """Raises LedgerError when the first refresh fails: better not to start than to let all in.
+        Raises StoreError when events were to outlive a kill and cannot."""
         self._writer.start()
+        if self._durable:
+            self._inherit()
+            assert self._spool is not None
+            try:
+                self._journal = Journal(self._spool.folder)
+            except OSError as error:
+                raise StoreError(
+                    "events cannot be noted before they are written",
+                    where=str(self._spool.folder),
+                    seen=error.strerror,
+                    hint="make the folder writable, or set durable_events: false",
+                ) from None
         if self._open_book is not None:
             self.book = self._open_book()
         self._thread = threading.Thread(target=self._run, name="tenfold-recorder", daemon=True)
@@ -151,6 +180,8 @@ class Recorder:
             left = self._writer.num_events
             if self._writer.stop(max(0.1, deadline - time.monotonic())):
                 left = self._writer.num_events
+            if self._journal is not None and not left:
+                self._journal.remove()
             if left:
                 self._num_unqueued += left
                 log.error("%d events could not be written before the end", left)
@@ -204,18 +235,41 @@ class Recorder:
             if self._spool is not None and time.monotonic() - claimed >= _CLAIM_S:
                 claimed = time.monotonic()
                 self._spool.claim()
+                self._inherit()
         self._flush(last=True)
 
     def _flush(self, *, last: bool = False) -> None:
+        turn = self._turned()
         rows, tables = self._drained(last=last)
         if tables:
-            self._writer.put(Batch(tables))
+            self._writer.put(Batch(tables, None if turn is None else turn.clear))
         with self._changed:
             self._metrics.take(rows)
         self._spill(SPOOL_AFTER_S)
         if self.num_dropped > self._warned_drops:
             self._warned_drops = self.num_dropped
             log.warning("%d request events dropped: queue and spool are full", self.num_dropped)
+
+    def _turned(self) -> Turn | None:
+        """The journal's turn whose events are about to be drained."""
+        if self._journal is None:
+            return None
+        if self._journal.held_up:
+            self._spill(0.0)
+        return self._journal.turn_over()
+
+    def _inherit(self) -> None:
+        """Events of killed processes. What they took of energy and money nobody can tell any more."""
+        assert self._spool is not None
+        for estate in estates(self._spool.folder):
+            if not estate.exchanges:
+                estate.clear()
+                continue
+            log.warning("%d events of a killed process found", len(estate.exchanges))
+            rows = list(map(msgspec.structs.astuple, estate.exchanges))
+            nothing = [0.0] * len(rows)
+            tables = self._events(rows, Shares(nothing, nothing, nothing), "none")
+            self._writer.put(Batch(tables, estate.clear))
 
     def _drained(self, *, last: bool) -> tuple[Sequence[Any], dict[type, Any]]:
         finished = [self._queue.popleft() for _ in range(len(self._queue))]
@@ -234,19 +288,25 @@ class Recorder:
             except Exception:  # a meter that breaks must not cost the events
                 log.exception("the energy of %d requests could not be told", len(finished))
         rows = list(map(msgspec.structs.astuple, finished))
-        tables: dict[type, Any] = {}
-        if rows:
-            tables[RequestEvent] = {
-                **event_columns(columns_of_rows(rows)),
-                "joules": shares.joules,
-                "usd": shares.usd,
-                "gco2e": shares.gco2e,
-                "energy_method": [method] * len(rows),
-                "source": [self._source] * len(rows),
-            }
+        tables = self._events(rows, shares, method) if rows else {}
+        deeds = [self._deeds.popleft() for _ in range(len(self._deeds))]
+        if deeds:
+            names = ("at_s", "actor", "action", "subject", "detail")
+            tables[AuditEntry] = dict(zip(names, zip(*deeds, strict=True), strict=True))
         if windows:
             tables[EnergyWindow] = window_columns(windows)
         return rows + list(map(msgspec.structs.astuple, counted)), tables
+
+    def _events(self, rows: Sequence[Any], shares: Shares, method: str) -> dict[type, Any]:
+        columns = {
+            **event_columns(columns_of_rows(rows)),
+            "joules": shares.joules,
+            "usd": shares.usd,
+            "gco2e": shares.gco2e,
+            "energy_method": [method] * len(rows),
+            "source": [self._source] * len(rows),
+        }
+        return {RequestEvent: columns}
 
     def _spill(self, age_s: float) -> None:
         """What the ledger does not take goes to disk. What does not fit there stays in memory."""

@@ -43,7 +43,7 @@ class Segment:
         """A new, empty one. Raises OSError."""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            _lock(fd)
+            lock(fd)
             os.write(fd, _MAGIC)
         except BaseException:
             os.close(fd)
@@ -59,7 +59,7 @@ class Segment:
         except FileNotFoundError:
             return None
         try:
-            _lock(fd)
+            lock(fd)
             removed = os.fstat(fd).st_nlink == 0  # replayed between our opening and our locking
             begins = os.pread(fd, len(_MAGIC), 0)
             if removed or not _MAGIC.startswith(begins):
@@ -137,7 +137,7 @@ class Segment:
             os.ftruncate(self._fd, self._end)
 
 
-def _lock(fd: int) -> None:
+def lock(fd: int) -> None:
     """Own the file until it is closed or the process ends. Raises BlockingIOError when another does."""
     import fcntl  # not on Windows, where a gateway can run without a spool
 

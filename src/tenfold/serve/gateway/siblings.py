@@ -12,8 +12,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
+from tenfold.errors import InputError
 from tenfold.serve.cache.relay import lives
 from tenfold.serve.gateway.snapshot import Snapshot
 
@@ -55,7 +54,7 @@ class Siblings:
                     return Snapshot.decode(await reader.read())
                 finally:
                     writer.close()
-        except (OSError, TimeoutError, msgspec.DecodeError):
+        except (OSError, TimeoutError, InputError):
             return None
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -35,7 +35,7 @@ class Spool:
             raise ConfigError(
                 "a spool needs file locks, which this system has not", hint="spool: null"
             )
-        self._folder = folder
+        self.folder = folder
         self._max_bytes = max_bytes
         self._segments: deque[Segment] = deque()
         self._own: Segment | None = None
@@ -60,7 +60,7 @@ class Spool:
         with self._lock:
             mine = {segment.path for segment in self._segments}
             try:
-                paths = sorted(set(self._folder.glob("*" + SUFFIX)) - mine, reverse=True)
+                paths = sorted(set(self.folder.glob("*" + SUFFIX)) - mine, reverse=True)
                 for path in paths:
                     segment = Segment.claim(path)
                     if segment is not None:
@@ -120,8 +120,8 @@ class Spool:
             self._own = None
 
     def _begin(self) -> Segment:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = f"{time.time_ns():020d}-{secrets.token_hex(4)}{SUFFIX}"
-        segment = Segment.create(self._folder / name)
+        segment = Segment.create(self.folder / name)
         self._segments.append(segment)
         return segment

@@ -11,9 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from tenfold.core.facts import EnergyWindow
+from tenfold.core.facts import AuditEntry, EnergyWindow
 from tenfold.core.ports import Ledger
 from tenfold.errors import FactRefused, InfrastructureError, InputError
 from tenfold.serve.gateway.batch import Batch
@@ -109,8 +109,11 @@ class Writer:
     def forget(self, batch: Batch) -> None:
         """It is kept elsewhere. If it is being written at this moment, it may be written twice."""
         with self._changed:
-            if batch in self._pending:
-                self._pending.remove(batch)
+            if batch not in self._pending:
+                return
+            self._pending.remove(batch)
+        if batch.kept is not None:
+            batch.kept()
 
     def settle(self, timeout_s: float) -> bool:
         """Try to write everything now. True when nothing is left; False when it failed or took too long."""
@@ -188,13 +191,13 @@ class Writer:
     def _write(self, batch: Batch) -> None:
         """Raises InfrastructureError when it has to wait. What no ledger can hold is left out, alone."""
         if batch in self._suspect:
-            batch = self._without_known_windows(batch)
+            batch = self._without_known(batch)
         try:
             self._append(batch)
         except Exception as error:
             if isinstance(error, InfrastructureError) and not isinstance(error, FactRefused):
                 raise  # the ledger's fault: all of them wait
-            for single in batch.singles():
+            for single in self._without_known(batch).singles():
                 try:
                     self._append(single)
                 except Exception as fault:
@@ -206,24 +209,34 @@ class Writer:
                     self.num_refused += 1
 
     def _append(self, batch: Batch) -> None:
-        self._ledger.append_columns(batch.tables, wait_s=WAIT_S)
+        tables = {kind: table for kind, table in batch.tables.items() if kind is not AuditEntry}
+        self._ledger.append_columns(tables, wait_s=WAIT_S)
+        deeds = batch.tables.get(AuditEntry, {})
+        for at_s, actor, action, subject, detail in zip(
+            *(deeds.get(name, ()) for name in ("at_s", "actor", "action", "subject", "detail")),
+            strict=True,
+        ):
+            self._ledger.audit(actor, action, subject, detail, at_s)
         self.num_written += batch.num_facts
 
-    def _without_known_windows(self, batch: Batch) -> Batch:
-        """Requests have ids and are written once whatever happens; a window is known by its times."""
-        windows = batch.tables.get(EnergyWindow)
-        if not windows or not windows["source"]:
-            return batch
-        known = {
-            (window.source, window.started_at_s, window.ended_at_s)
-            for window in self._ledger.read(
-                EnergyWindow, started_at_s=list(windows["started_at_s"])
-            )
-        }
-        keys = zip(windows["source"], windows["started_at_s"], windows["ended_at_s"], strict=True)
-        new = [index for index, key in enumerate(keys) if key not in known]
-        kept = {name: [column[index] for index in new] for name, column in windows.items()}
-        return Batch({**batch.tables, EnergyWindow: kept})
+    def _without_known(self, batch: Batch) -> Batch:
+        """Requests have ids and are written once whatever happens. A window is known by its times, a deed
+        by its time, its doer and what it was done to."""
+        tables = dict(batch.tables)
+        for kind, names in (
+            (EnergyWindow, ("started_at_s", "ended_at_s", "source")),
+            (AuditEntry, ("at_s", "actor", "action", "subject")),
+        ):
+            given = tables.get(kind)
+            if not given or not given[names[0]]:
+                continue
+            where: dict[str, Any] = {names[0]: list(given[names[0]])}
+            there = self._ledger.read(kind, **where)
+            known = {tuple(getattr(fact, name) for name in names) for fact in there}
+            keys = zip(*(given[name] for name in names), strict=True)
+            new = [index for index, key in enumerate(keys) if key not in known]
+            tables[kind] = {name: [column[i] for i in new] for name, column in given.items()}
+        return Batch(tables)
 
     def _tried(self, what: str, action: Callable[[T], None], on: T) -> bool:
         """Do it, or say once that it cannot be done, and when to try again."""

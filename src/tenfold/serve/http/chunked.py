@@ -22,13 +22,20 @@ _OVERHEAD_ALLOWANCE_BYTES = 64 * 1024
 class Chunks:
     """Takes a body's bytes as they come."""
 
-    __slots__ = ("_framing", "_left", "_limit", "_parts", "_rest", "_trailers", "num_bytes")
+    __slots__ = (
+        "_announced",
+        "_content",
+        "_framing",
+        "_left",
+        "_limit",
+        "_rest",
+        "_trailers",
+    )
 
     def __init__(self, limit_bytes: int) -> None:
-        self.num_bytes = 0
-        """Of the body so far."""
+        self._announced = 0
         self._limit = limit_bytes
-        self._parts: list[bytes] = []
+        self._content = bytearray()  # not a list of parts: a chunk of two bytes would cost fifty
         self._rest = b""
         self._left = -1
         """Bytes until the chunk in hand and its line end are whole; -1: a size line comes next;
@@ -36,13 +43,18 @@ class Chunks:
         self._framing = 0
         self._trailers = 0
 
+    @property
+    def num_bytes(self) -> int:
+        """Of the body so far. What a size line announces has not come yet."""
+        return len(self._content)
+
     def feed(self, data: bytes) -> bytes | None:
         """None while more is to come; once the body is whole, what followed it. Raises Fault."""
         data = self._rest + data if self._rest else data
         at = 0
         while True:
             if self._left >= 0:
-                at = self._content(data, at)
+                at = self._chunk(data, at)
                 if self._left >= 0:
                     self._rest = data[at:]
                     return None
@@ -61,14 +73,14 @@ class Chunks:
                 self._size(line)
 
     def body(self) -> bytes:
-        return b"".join(self._parts)
+        return bytes(self._content)
 
-    def _content(self, data: bytes, at: int) -> int:
+    def _chunk(self, data: bytes, at: int) -> int:
         """Takes what there is of the chunk in hand; where to go on. Its line end must be there as a whole."""
         wanted = self._left - 2
         if wanted > 0:
             part = data[at : at + wanted]
-            self._parts.append(part)
+            self._content += part
             at += len(part)
             self._left -= len(part)
         if self._left == 2 and len(data) - at >= 2:
@@ -83,11 +95,11 @@ class Chunks:
         if found is None:
             raise malformed("A chunk's size is not a number.")
         size = int(found[1], 16)
-        self.num_bytes += size
+        self._announced += size
         self._framing += len(line) + 4
-        if self.num_bytes > self._limit:
+        if self._announced > self._limit:
             raise too_large(self._limit)
-        if self._framing > _OVERHEAD_ALLOWANCE_BYTES + _MAX_OVERHEAD * self.num_bytes:
+        if self._framing > _OVERHEAD_ALLOWANCE_BYTES + _MAX_OVERHEAD * self._announced:
             raise malformed("The body is more framing than content.")
         self._left = size + 2 if size else -2
 

@@ -25,21 +25,25 @@ log = logging.getLogger("tenfold.http")
 _NEW, _IDLE, _HEAD, _BODY, _ANSWER, _LINGER, _CLOSING = range(7)
 _HIGH_WATER_BYTES = 256 * 1024
 _MAX_KNOWN_BYTES = 8 * 1024
+_MAX_MISSES = 8
+_MAX_A_TURN = 64
+"""Requests that one client's packet may have answered before other connections get their turn."""
 
 
 class Connection(asyncio.Protocol):
     """Made by a `Server`, for one client."""
 
     __slots__ = (
+        "_at",
+        "_body",
         "_buffer",
         "_chunks",
         "_head",
         "_headers",
         "_known",
-        "_limit_bytes",
         "_looping",
         "_num_bytes",
-        "_parts",
+        "_num_misses",
         "_paused",
         "_phase",
         "_request",
@@ -66,12 +70,13 @@ class Connection(asyncio.Protocol):
         self._phase = _NEW
         self._since = server.now
         self._buffer = b""
+        self._at = 0  # what comes before is done; above 0 only inside `_advance`
         self._known: Known | None = None
         self._head: Head | None = None
         self._headers: Headers = ()
-        self._limit_bytes = 0
-        self._parts: list[bytes] = []
+        self._body = bytearray()
         self._num_bytes = 0
+        self._num_misses = 0
         self._wanted = 0
         self._chunks: Chunks | None = None
         self._request: Request | None = None
@@ -89,29 +94,24 @@ class Connection(asyncio.Protocol):
         self.local = _address(transport.get_extra_info("sockname"))
         self.encrypted = transport.get_extra_info("sslcontext") is not None
         self._transport.set_write_buffer_limits(_HIGH_WATER_BYTES)
-        if not self.server.joined(self):
+        room = self.server.joined(self)
+        if room < -self.server.limits.max_connections:
+            self.cut()  # even refusals have a bound
+        elif room < 0:
             self._refuse(Fault(503, "too_many_connections", "Too many connections are open."))
 
     def connection_lost(self, error: Exception | None) -> None:
         self.server.left(self)
-        self._phase = _CLOSING
-        self._buffer = b""
-        self._parts = []
-        self._wake()
-        request, self._request = self._request, None
-        if request is not None:
-            try:
-                request.left()
-            except Exception:
-                log.exception("what should happen when a client leaves failed")
+        self._abandon()
 
     def data_received(self, data: bytes) -> None:
         phase = self._phase
-        if phase == _IDLE and not self.blocked:
+        if phase == _IDLE and not self.blocked and not self._buffer:
             known = self._known
             if known is not None and (found := known.match(data)) is not None:
                 headers, length, start = found
                 if len(data) - start == length <= known.limit_bytes:
+                    self._num_misses = 0
                     self._answer(known.head, headers, data[start:])
                     return
         if phase == _LINGER:
@@ -131,6 +131,8 @@ class Connection(asyncio.Protocol):
         """The client will send nothing more. With its answer not ready it counts as gone, as for nginx: a
         client that closed cannot be told from one that closed only its sending side. Returning None
         closes the transport, after what was written is sent."""
+        self._since = self.server.now
+        self._abandon()
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -147,7 +149,7 @@ class Connection(asyncio.Protocol):
 
     def replied(self, request: Request) -> None:
         """The answer is written; the next request may come."""
-        self._request = None
+        self._request = request.on_gone = None
         if self._phase != _ANSWER:
             return
         if not request.keep_alive or self.server.draining:
@@ -174,7 +176,7 @@ class Connection(asyncio.Protocol):
         """Close once everything written was sent."""
         self._phase = _CLOSING
         self._since = self.server.now
-        self._buffer = b""
+        self._buffer, self._at = b"", 0
         self._transport.close()
 
     # What the server says.
@@ -228,8 +230,12 @@ class Connection(asyncio.Protocol):
             return
         self._looping = True
         try:
-            while self._buffer and not self.blocked:
+            turn = self.server.num_requests + _MAX_A_TURN
+            while self._at < len(self._buffer) and not self.blocked:
                 phase = self._phase
+                if self.server.num_requests >= turn:
+                    asyncio.get_running_loop().call_soon(self._advance)  # others come first
+                    break
                 if phase == _BODY:
                     if not self._take():
                         break
@@ -242,6 +248,7 @@ class Connection(asyncio.Protocol):
             self._refuse(fault)
         finally:
             self._looping = False
+            self._buffer, self._at = self._buffer[self._at :], 0
         if self._paused and not self.blocked and self._phase != _ANSWER:
             self._paused = False
             if self._phase != _CLOSING:
@@ -256,48 +263,68 @@ class Connection(asyncio.Protocol):
 
     def _open(self) -> bool:
         """Take a head off the buffer. False: it is not whole."""
+        data, at = self._buffer, self._at
+        # Some clients send an empty line behind a body.
+        while at < len(data) and data[at] in b"\r\n":
+            at += 1
+        self._at = at
+        if at == len(data):
+            return False
         if self._phase != _HEAD:
             self._phase = _HEAD
             self._since = self.server.now
-        data = self._buffer
         known = self._known
-        found = None if known is None else known.match(data)
-        if found is not None:
-            assert known is not None
+        limits = self.server.limits
+        if known is not None and (found := known.match(data, at)) is not None:
+            head, limit_bytes = known.head, known.limit_bytes
             headers, length, start = found
+            self._num_misses = 0
+        elif known is not None and (found := known.compare(data, at)) is not None:
             head = known.head
-            self._limit_bytes = known.limit_bytes
+            headers, length, start = found
+            if start - at > limits.max_head_bytes:
+                raise self._endless(data[at:])
+            limit_bytes = self.server.body_limit(head, headers)
+            self._num_misses = 0
         else:
-            if data[0] in b"\r\n":  # some clients send an empty line behind a body
-                data = self._buffer = data.lstrip(b"\r\n")
-            limits = self.server.limits
-            end = data.find(b"\r\n\r\n", 0, limits.max_head_bytes)
+            end = data.find(b"\r\n\r\n", at, at + limits.max_head_bytes)
             if end < 0:
-                if len(data) >= limits.max_head_bytes:
-                    raise self._endless(data)
+                if len(data) - at >= limits.max_head_bytes:
+                    raise self._endless(data[at:])
                 return False
             start = end + 4
-            raw = data[:start]
+            raw = data[at:start]
             head = read_head(raw, limits)
             headers, length = head.headers, head.length
-            self._limit_bytes = self.server.body_limit(head)
-            self._known = None
-            if not head.chunked and not head.expects_continue and start <= _MAX_KNOWN_BYTES:
-                self._known = Known(raw, head, self._limit_bytes)
-        if length > self._limit_bytes:
-            raise too_large(self._limit_bytes)
-        self._buffer = data[start:]
+            limit_bytes = self.server.body_limit(head, headers)
+            self._learn(raw, head, limit_bytes)
+        if length > limit_bytes:
+            raise too_large(limit_bytes)
+        self._at = start
         if not length and not head.chunked:
             self._answer(head, headers, b"")
             return True
-        if head.expects_continue and not self._buffer:
+        if head.expects_continue and start == len(data):
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._phase = _BODY
         self._since = self.server.now
         self._head, self._headers = head, headers
         self._wanted, self._num_bytes = length, 0
-        self._chunks = Chunks(self._limit_bytes) if head.chunked else None
+        self._chunks = Chunks(limit_bytes) if head.chunked else None
         return True
+
+    def _learn(self, raw: bytes, head: Head, limit_bytes: int) -> None:
+        """Remember this head, unless those of this connection never resemble each other."""
+        if self._known is not None:
+            self._num_misses += 1
+        self._known = None
+        if (
+            self._num_misses < _MAX_MISSES
+            and len(raw) <= _MAX_KNOWN_BYTES
+            and not head.chunked
+            and not head.expects_continue
+        ):
+            self._known = Known(raw, head, limit_bytes)
 
     def _endless(self, data: bytes) -> Fault:
         limits = self.server.limits
@@ -311,26 +338,24 @@ class Connection(asyncio.Protocol):
 
     def _take(self) -> bool:
         """Take a body's bytes off the buffer. False: more must come."""
-        data, head = self._buffer, self._head
+        data, at, head = self._buffer, self._at, self._head
         assert head is not None
         if self._chunks is not None:
-            rest = self._chunks.feed(data)
-            self._buffer = rest or b""
+            rest = self._chunks.feed(data[at:])
+            self._at = len(data) - len(rest or b"")
             if rest is None:
                 return False
             body, self._chunks = self._chunks.body(), None
         else:
             missing = self._wanted - self._num_bytes
-            if len(data) > missing:
-                data, self._buffer = data[:missing], data[missing:]
-            else:
-                self._buffer = b""
-            self._parts.append(data)
-            self._num_bytes += len(data)
-            if self._num_bytes < self._wanted:
-                return False
-            body = data if len(self._parts) == 1 else b"".join(self._parts)
-            self._parts = []
+            body = data[at : at + missing]
+            self._at = at + len(body)
+            self._num_bytes += len(body)
+            if len(body) < self._wanted:  # in several parts
+                self._body += body
+                if self._num_bytes < self._wanted:
+                    return False
+                body, self._body = bytes(self._body), bytearray()
         headers, self._headers, self._head = self._headers, (), None
         self._answer(head, headers, body)
         return True
@@ -354,7 +379,7 @@ class Connection(asyncio.Protocol):
         closing at once would reset the connection, and it would see that instead of its answer."""
         head, body = self.server.refuse(fault.status, fault.code, fault.message)
         asked_by_head = self._head is not None and self._head.method == "HEAD"
-        self._head, self._parts, self._chunks = None, [], None
+        self._head, self._chunks, self._body = None, None, bytearray()
         self.write(
             b"%b%bcontent-length: %d\r\nconnection: close\r\n\r\n%b"
             % (
@@ -366,10 +391,23 @@ class Connection(asyncio.Protocol):
         )
         self._phase = _LINGER
         self._since = self.server.now
-        self._num_bytes = len(self._buffer)
-        self._buffer = b""
+        self._num_bytes = 0
+        self._buffer, self._at = b"", 0
         if self._transport.can_write_eof():
             self._transport.write_eof()
+
+    def _abandon(self) -> None:
+        """The client has left, or counts as gone: nobody waits for what is under way."""
+        self._phase = _CLOSING
+        self._buffer, self._at = b"", 0
+        self._body, self._chunks = bytearray(), None
+        request, self._request = self._request, None
+        if request is not None:
+            try:
+                request.left()
+            except Exception:
+                log.exception("what should happen when a client leaves failed")
+        self._wake()
 
     def _stalled(self, now: float, limit_s: float) -> bool:
         """Whether nothing of what was written went out for this long."""

@@ -3,9 +3,9 @@
 llhttp (through httptools) reads the grammar. What it lets pass and a proxy in front may read differently
 (request smuggling, RFC 9112 section 11.2) is refused here.
 
-A client on a kept connection sends the same head again and again, but for the body's length. `Known` is a
-head that was read once; the next one is compared with it, and the reader is not asked again. Equal bytes
-have equal meaning, so this changes no answer: it saves about 0.3 us per header line.
+A client on a kept connection sends the same head again and again, but for the body's length and perhaps a
+trace id. `Known` is a head that was read once; the next one is compared with it, and only what differs is
+read. This changes no answer (a property that the tests hold); it saves about 0.3 us per header line.
 """
 
 from __future__ import annotations
@@ -20,9 +20,15 @@ from tenfold.serve.http.limits import Limits
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-_LENGTH_LINE = re.compile(rb"\r\ncontent-length:[ ]?([0-9]{1,12})\r\n", re.IGNORECASE)
+_LENGTH_LINES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+"""As clients write it; a head with another spelling is read anew when its length differs."""
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=\-]*(:[0-9]*)?|\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
 _MAX_LENGTH_DIGITS = 12
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_MEANINGFUL = frozenset(
+    (b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection")
+)
+"""Headers that say how to read the request."""
 
 
 class Head:
@@ -61,30 +67,41 @@ class Head:
 class Known:
     """A head that was read, and how to recognise it. One per connection, so it is bounded by the head."""
 
-    __slots__ = ("_digits", "_place", "_size", "_suffix", "head", "limit_bytes", "prefix")
+    __slots__ = (
+        "_digits",
+        "_lines",
+        "_place",
+        "_prefix",
+        "_size",
+        "_suffix",
+        "head",
+        "limit_bytes",
+    )
 
     def __init__(self, raw: bytes, head: Head, limit_bytes: int) -> None:
         self.head = head
         self.limit_bytes = limit_bytes
         """What the body may have."""
-        found = _LENGTH_LINE.search(raw)
-        if found is None:
-            self.prefix, self._suffix, self._digits, self._place = raw, b"", b"", -1
-        else:
-            self.prefix, self._suffix = raw[: found.start(1)], raw[found.end(1) :]
-            self._digits = found[1]
-            self._place = [name for name, _ in head.headers].index(b"content-length")
-        self._size = len(self.prefix)
+        self._prefix, self._suffix, self._digits, self._place = raw, b"", b"", -1
+        for line in _LENGTH_LINES:
+            at = raw.find(line) + len(line)
+            if at >= len(line):
+                end = raw.index(b"\r", at)
+                self._prefix, self._digits, self._suffix = raw[:at], raw[at:end], raw[end:]
+                self._place = [name for name, _ in head.headers].index(b"content-length")
+                break
+        self._size = len(self._prefix)
+        self._lines = raw[:-4].split(b"\r\n")
 
-    def match(self, data: bytes) -> tuple[Headers, int, int] | None:
-        """For data that begins with this head: its headers, the body's length, and where the body begins."""
-        size = self._size
-        if not data.startswith(self.prefix):
+    def match(self, data: bytes, at: int = 0) -> tuple[Headers, int, int] | None:
+        """For data that has this head at `at`: its headers, the body's length, and where the body begins."""
+        if not data.startswith(self._prefix, at):
             return None
+        at += self._size
         if self._place < 0:
-            return self.head.headers, self.head.length, size
-        end = data.find(b"\r", size, size + _MAX_LENGTH_DIGITS + 1)
-        digits = data[size:end]
+            return self.head.headers, self.head.length, at
+        end = data.find(b"\r", at, at + _MAX_LENGTH_DIGITS + 1)
+        digits = data[at:end]
         if end < 0 or not digits.isdigit() or not data.startswith(self._suffix, end):
             return None
         headers = self.head.headers
@@ -92,6 +109,32 @@ class Known:
             place = self._place
             headers = (*headers[:place], (b"content-length", digits), *headers[place + 1 :])
         return headers, int(digits), end + len(self._suffix)
+
+    def compare(self, data: bytes, at: int) -> tuple[Headers, int, int] | None:
+        """`match`, also when values differ that do not say how to read the request."""
+        end = data.find(b"\r\n\r\n", at)
+        lines = data[at:end].split(b"\r\n")
+        known = self._lines
+        if end < 0 or len(lines) != len(known) or lines[0] != known[0]:
+            return None
+        headers = list(self.head.headers)
+        length = self.head.length
+        for place, line in enumerate(lines):
+            if line == known[place]:
+                continue
+            name = headers[place - 1][0]
+            colon = len(name)
+            if not line.startswith(known[place][: colon + 1]):
+                return None
+            value = line[colon + 1 :].strip(b" \t")
+            if name == b"content-length":
+                if not value.isdigit() or len(value) > _MAX_LENGTH_DIGITS:
+                    return None
+                length = int(value)
+            elif name in _MEANINGFUL or not _VALUE.fullmatch(value):
+                return None
+            headers[place - 1] = (name, value)
+        return tuple(headers), length, end + 4
 
 
 def read_head(raw: bytes, limits: Limits) -> Head:
@@ -108,7 +151,8 @@ def read_head(raw: bytes, limits: Limits) -> Head:
     line = b"%b %b HTTP/%b\r\n" % (method, reader.target, reader.version.encode())
     if not reader.whole or reader.version not in ("1.0", "1.1") or not raw.startswith(line):
         raise malformed("The request line is not one of HTTP/1.1.")
-    if raw.count(b"\r\n") != raw.count(b"\n") or raw.count(b"\r") != raw.count(b"\n"):
+    num_lines = len(reader.headers) + 2
+    if not raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r") == num_lines:
         raise malformed("A line of the request's head does not end as HTTP says.")
     if len(reader.target) > limits.max_target_bytes:
         raise target_too_long(limits)
@@ -126,6 +170,8 @@ def _checked(reader: _Reader, method: bytes) -> Head:
     expects_continue = False
     authority = b""
     for name, value in reader.headers:
+        if name not in _MEANINGFUL:
+            continue
         if name == b"host":
             hosts, authority = hosts + 1, value
         elif name == b"content-length":

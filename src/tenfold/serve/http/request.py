@@ -68,7 +68,7 @@ class Request:
         self.gone = False
         """The client left before the reply was finished. What is written now is thrown away."""
         self.on_gone: Callable[[], None] | None = None
-        """Called once when the client leaves before the reply is finished."""
+        """Called once when the client leaves before the reply is finished. Forgotten with the reply."""
 
     @property
     def target(self) -> bytes:

@@ -21,7 +21,8 @@ Handler = Callable[[Request], None]
 Refuse = Callable[[int, str, str], tuple[bytes, bytes]]
 """(status, code, message) -> header lines and body of the answer to a request that is not one."""
 AdmitHead = Callable[[str, str, Headers], int]
-"""(method, path, headers) -> bytes that the body may have. Asked once for a head that is repeated."""
+"""(method, path, headers) -> bytes that the body may have; a Fault raised by it is the answer. Asked once for
+a head that is repeated on its connection with nothing changed but the body's length."""
 
 _BACKLOG = 2048
 _LOOK_S = 0.02
@@ -156,19 +157,19 @@ class Server:
 
     # What connections say.
 
-    def joined(self, connection: Connection) -> bool:
-        """Whether there is room for it."""
+    def joined(self, connection: Connection) -> int:
+        """How many more there is room for; below 0 when there is none for it."""
         self._connections.add(connection)
         self.num_accepted += 1
-        return len(self._connections) <= self.limits.max_connections
+        return self.limits.max_connections - len(self._connections)
 
     def left(self, connection: Connection) -> None:
         self._connections.discard(connection)
 
-    def body_limit(self, head: Head) -> int:
+    def body_limit(self, head: Head, headers: Headers) -> int:
         if self._admit_head is None:
             return self.limits.max_body_bytes
-        return self._admit_head(head.method, head.path, head.headers)
+        return self._admit_head(head.method, head.path, headers)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         self.now = now = loop.time()

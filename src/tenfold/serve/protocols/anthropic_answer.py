@@ -13,6 +13,7 @@ import orjson
 
 from tenfold.errors import BackendError
 from tenfold.serve.backends.base import BackendRefusal
+from tenfold.serve.protocols.place import MISSHAPEN
 from tenfold.serve.protocols.watch import data_of, events_of
 
 FINISH_REASONS = {
@@ -32,22 +33,26 @@ _STATUSES = {
 
 def to_chat_answer(message: Mapping[str, Any], created_s: int) -> bytes:
     """The chat completion that says what a message says. Raises BackendError when it is no message."""
+    try:
+        return _chat_answer(message, created_s)
+    except MISSHAPEN:
+        raise BackendError("the server did not answer with a message") from None
+
+
+def _chat_answer(message: Mapping[str, Any], created_s: int) -> bytes:
     text, reasoning = [], []
     said: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
-    try:
-        for block in message["content"]:
-            kind = block["type"]
-            if kind == "text":
-                text.append(block["text"])
-            elif kind == "tool_use":
-                said.setdefault("tool_calls", []).append(_call(block, orjson.dumps(block["input"])))
-            elif kind in ("thinking", "redacted_thinking"):
-                said.setdefault("thinking_blocks", []).append(block)
-                reasoning.append(block.get("thinking") or "")
-            else:
-                raise _beyond(kind)
-    except (KeyError, TypeError, AttributeError):
-        raise BackendError("the server did not answer with a message") from None
+    for block in message["content"]:
+        kind = block["type"]
+        if kind == "text":
+            text.append(block["text"])
+        elif kind == "tool_use":
+            said.setdefault("tool_calls", []).append(_call(block, orjson.dumps(block["input"])))
+        elif kind in ("thinking", "redacted_thinking"):
+            said.setdefault("thinking_blocks", []).append(block)
+            reasoning.append(block.get("thinking") or "")
+        else:
+            raise _beyond(kind)
     if text or "tool_calls" not in said:
         said["content"] = "".join(text)
     if any(reasoning):
@@ -88,7 +93,7 @@ class ChatChunks:
                     out.append(self._event(orjson.loads(data)))
                 except BackendError as error:
                     self.failure = error
-                except (KeyError, TypeError, AttributeError, orjson.JSONDecodeError):
+                except MISSHAPEN:
                     self.failure = BackendError(
                         "the server sent an event that is none", seen=event[:200]
                     )

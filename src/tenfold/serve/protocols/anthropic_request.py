@@ -93,7 +93,7 @@ def to_messages(plain: Mapping[str, Any], *, max_tokens: int) -> dict[str, Any]:
         made["metadata"] = {"user_id": user}
     tier = plain.get("service_tier")
     if tier is not None:
-        if tier not in _TIERS:
+        if str(tier) not in _TIERS:
             raise untranslatable("service_tier", "must be auto or default for this model.")
         made["service_tier"] = _TIERS[tier]
     if plain.get("stream"):

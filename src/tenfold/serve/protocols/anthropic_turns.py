@@ -88,7 +88,7 @@ def _answered(message: Mapping[str, Any], at: str) -> Blocks:
     calls = typed(message.get("tool_calls") or [], list[dict[str, Any]], f"{at}.tool_calls")
     refusal = message.get("refusal")
     if refusal:
-        said = [{"type": "text", "text": refusal}]
+        said = [{"type": "text", "text": typed(refusal, str, f"{at}.refusal")}]
     if calls:
         said = [block for block in said if block.get("text") != ""]  # empty text is refused there
     blocks += said

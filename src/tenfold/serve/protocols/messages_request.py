@@ -142,7 +142,7 @@ _TOOL_FIELDS = frozenset(
 def _choose(chat: dict[str, Any], choice: Mapping[str, Any] | None) -> None:
     if choice is None:
         return
-    kind = choice.get("type")
+    kind = str(choice.get("type"))
     if kind == "tool":
         name = typed(choice.get("name"), str, "tool_choice.name")
         chat["tool_choice"] = {"type": "function", "function": {"name": name}}
@@ -191,9 +191,9 @@ def _reason(chat: dict[str, Any], plain: Mapping[str, Any]) -> None:
 
 def _no_context_edits(given: Any) -> None:
     """Clients ask by habit that nothing be cleared, which is what happens."""
-    edits = given.get("edits") if isinstance(given, dict) else given
-    for at, edit in enumerate(edits or ()):
-        if not isinstance(edit, dict) or edit.get("keep") != "all":
+    edits = typed(given or {}, dict[str, Any], "context_management").get("edits") or []
+    for at, edit in enumerate(typed(edits, list[dict[str, Any]], "context_management.edits")):
+        if edit.get("keep") != "all":
             raise untranslatable(
                 f"context_management.edits[{at}]", "cannot be honoured by the server of this model."
             )

@@ -12,6 +12,7 @@ import orjson
 
 from tenfold.errors import BackendError
 from tenfold.serve.protocols.blocks import CALL, REASONING, REFUSAL, Block, blocks_of
+from tenfold.serve.protocols.place import MISSHAPEN
 
 _ECHOED: dict[str, Any] = {
     "instructions": None,
@@ -36,11 +37,15 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 def from_chat(answer: Mapping[str, Any], request: Mapping[str, Any], id: str) -> bytes:
     """The response that says what a chat answer says. Raises BackendError when it is no chat answer."""
     try:
-        choice = answer["choices"][0]
-        blocks = blocks_of(choice, id)
-        reason = choice.get("finish_reason")
-    except (KeyError, IndexError, TypeError, AttributeError):
+        return _response(answer, request, id)
+    except MISSHAPEN:
         raise BackendError("the server did not answer with a chat completion") from None
+
+
+def _response(answer: Mapping[str, Any], request: Mapping[str, Any], id: str) -> bytes:
+    choice = answer["choices"][0]
+    blocks = blocks_of(choice, id)
+    reason = choice.get("finish_reason")
     items = [
         item(
             block,

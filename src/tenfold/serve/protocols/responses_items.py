@@ -69,7 +69,7 @@ class Conversation:
         return self.messages
 
     def _message(self, item: Mapping[str, Any], at: str) -> None:
-        role = _ROLES.get(item.get("role", ""))
+        role = _ROLES.get(str(item.get("role")))
         if role is None:
             raise untranslatable(f"{at}.role", "must be user, assistant, system or developer.")
         content: Content = typed(item.get("content"), Content, f"{at}.content")  # type: ignore[arg-type]

@@ -35,15 +35,9 @@ _TRANSLATED = frozenset(
         "truncation",
     }
 )
-_REFUSED = (
-    "background",
-    "context_management",
-    "conversation",
-    "moderation",
-    "previous_response_id",
-    "prompt",
-)
-_HANDLED = _TRANSLATED.union(_REFUSED)
+_REFUSED = ("background", "context_management", "moderation", "prompt")
+_STORED = ("conversation", "previous_response_id")
+_HANDLED = _TRANSLATED.union(_REFUSED, _STORED)
 LOGPROBS = "message.output_text.logprobs"
 
 
@@ -61,6 +55,7 @@ def to_chat(plain: Mapping[str, Any], *, limit: str = "max_tokens") -> dict[str,
     """The same request as a chat completion. `limit` is how the server behind it calls the token limit.
     Raises Refusal (400) with the field that cannot be said there."""
     refuse_all(plain, _REFUSED, "cannot be honoured by the server of this model.")
+    refuse_all(plain, _STORED, "names what was not stored: send earlier items again in `input`.")
     if plain.get("n") not in (None, 1):
         raise untranslatable("n", "does not exist in this protocol; a request has one answer.")
     if plain.get("truncation") not in (None, "disabled"):

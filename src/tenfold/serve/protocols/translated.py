@@ -17,6 +17,9 @@ from tenfold.serve.protocols.chat import Chat
 class Translation(Protocol):
     """A stream being translated."""
 
+    failed: bool
+    """It could not be translated to its end, and says so in its last event."""
+
     def feed(self, part: bytes) -> bytes: ...
 
     def end(self) -> bytes: ...
@@ -28,7 +31,9 @@ class Translating(Protocol):
 
     def to_chat(self, plain: Mapping[str, Any]) -> dict[str, Any]: ...
 
-    def from_chat(self, answer: Mapping[str, Any], request: Mapping[str, Any], id: str) -> bytes: ...
+    def from_chat(
+        self, answer: Mapping[str, Any], request: Mapping[str, Any], id: str
+    ) -> bytes: ...
 
     def stream(self, request: Mapping[str, Any], id: str) -> Translation: ...
 
@@ -70,6 +75,8 @@ class Translated:
             if said:
                 yield said
         rest = translation.end()
+        if translation.failed:
+            self.outcome.complete = False  # whatever the server says: this is nothing to keep
         self.outcome.response_id = self._id
         # In these protocols usage is part of events that every client gets.
         self.outcome.usage_event = b""

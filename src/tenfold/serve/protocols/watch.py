@@ -69,7 +69,9 @@ class ChatWatch:
                 outcome.usage = usage
                 if not choices:
                     outcome.usage_event = event
-        if not self._failed and part.rstrip().endswith(_DONE):  # last: the reason may have come in the same part
+        if not self._failed and part.rstrip().endswith(
+            _DONE
+        ):  # last: the reason may have come in the same part
             outcome.complete = True
             outcome.finish_reasons = tuple(self._reasons.values())
 
@@ -165,7 +167,11 @@ class ResponsesWatch:
         if self._telling(part) is None:
             return
         for _, plain in _decoded(part):
-            if plain.get("type") in ("response.completed", "response.incomplete", "response.failed"):
+            if plain.get("type") in (
+                "response.completed",
+                "response.incomplete",
+                "response.failed",
+            ):
                 response = plain.get("response")
                 if isinstance(response, dict):
                     self._response(response)
@@ -243,7 +249,9 @@ def data_of(event: bytes) -> bytes:
 def events_of(part: bytes) -> list[bytes]:
     """The whole events in `part`, each with the blank line that ends it."""
     if b"\r" in part:
-        return [event for event in re.findall(rb"(?s).*?(?:\r\n\r\n|\n\n|\r\r)", part) if event.strip()]
+        return [
+            event for event in re.findall(rb"(?s).*?(?:\r\n\r\n|\n\n|\r\r)", part) if event.strip()
+        ]
     return [event + b"\n\n" for event in part.split(b"\n\n") if event.strip()]
 
 
