@@ -38,9 +38,7 @@ class Team:
         self.serve = {"workers": 2, "tiers": ["exact", "host"], **serve}
 
     def write(self, *urls):
-        backends = [
-            {"name": f"b{n}", "url": url, "models": ["m"]} for n, url in enumerate(urls)
-        ]
+        backends = [{"name": f"b{n}", "url": url, "models": ["m"]} for n, url in enumerate(urls)]
         plan = {"factory": "front", "serve": {**self.serve, "backends": backends}}
         (self.folder / "factory.yaml").write_text(json.dumps(plan))
 
@@ -68,7 +66,14 @@ class Team:
 
     @property
     def pids(self):
-        return set(map(int, Path(f"/proc/{self.parent.pid}/task/{self.parent.pid}/children").read_text().split()))
+        return set(
+            map(
+                int,
+                Path(f"/proc/{self.parent.pid}/task/{self.parent.pid}/children")
+                .read_text()
+                .split(),
+            )
+        )
 
     def connection(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
