@@ -61,6 +61,7 @@ def test_the_pure_rooms_need_the_standard_library_only(room):
         "cli",
         "serve.gateway",
         "serve.cache",
+        "serve.edge",
         "observe",
     ],
 )

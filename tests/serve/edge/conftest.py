@@ -48,6 +48,7 @@ class Origin:
         self.etags: dict[str, str] = {}
         """Of the newest page at each path, as it left here."""
         self.failing = False
+        self._gates: dict[str, threading.Event] = {}
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -147,7 +148,9 @@ class Origin:
         facts = json.dumps(said).encode()[1:-1]
         kind, content = b"application/json", None
         if form == "json":
-            page = b'{"evil":"<!--# echo var=\\"secret\\" --><esi:include src=\\"/x\\"/>",%b}' % facts
+            page = (
+                b'{"evil":"<!--# echo var=\\"secret\\" --><esi:include src=\\"/x\\"/>",%b}' % facts
+            )
         else:
             kind = b"application/json" if form == "template" else b"text/html; charset=utf-8"
             template = PAGES[form] if form != "template" else Template([*PAGES[form].parts, b",", facts, b"}"])  # fmt: skip
@@ -169,7 +172,9 @@ class Origin:
         if "nostore" in wish:
             lines = b"cache-control: no-store\r\n"
         if content is not None:
-            lines += b"etag: %b\r\n" % etag.encode()  # an origin that forgot: the edge must not pass it on
+            lines += (
+                b"etag: %b\r\n" % etag.encode()
+            )  # an origin that forgot: the edge must not pass it on
         if "cookie" in wish:
             lines += b"set-cookie: a=b\r\n"
         if head.get("if-none-match") == etag and content is None:
@@ -183,8 +188,6 @@ class Origin:
         out.write(b"HTTP/1.1 %d X\r\n%b%b\r\n" % (status, length, lines))
         if method != "HEAD":
             out.write(body)
-
-    _gates: dict[str, threading.Event] = {}
 
     def gate(self, path: str, count: int) -> threading.Event:
         """A stream at `path` waits after its event number `count` until this is set."""
@@ -320,9 +323,7 @@ def _varnish(folder: Path, origin: Origin, require: Any) -> Iterator[Edge]:
     from tenfold.serve.edge.varnish import emit_varnish
 
     require(shutil.which("varnishd"), "Varnish")
-    require(
-        list(Path("/usr/lib").glob("*/varnish/vmods/libvmod_bodyaccess.so")), "varnish-modules"
-    )
+    require(list(Path("/usr/lib").glob("*/varnish/vmods/libvmod_bodyaccess.so")), "varnish-modules")
     config = _config(folder, origin)
     emit_varnish(config)
     with _running([str(config.folder / "run")], folder, config, "varnish") as running:

@@ -59,7 +59,7 @@ class EdgeConfig:
                     f"{name} cannot stand in a server's configuration", seen=value,
                     hint="letters, digits, . _ - and / only",
                 )  # fmt: skip
-        host, port = self.listening("listen")
+        port = self.listening("listen")[1]
         for name, step in (("admin", 1), ("inner", 2)):
             if not getattr(self, name):
                 if port + step > 65535:
@@ -115,7 +115,12 @@ class EdgeConfig:
             host, port = parts.hostname or "", parts.port or 80
         except ValueError:
             raise wrong from None
-        if parts.scheme != "http" or parts.path not in ("", "/") or parts.query or "@" in parts.netloc:
+        if (
+            parts.scheme != "http"
+            or parts.path not in ("", "/")
+            or parts.query
+            or "@" in parts.netloc
+        ):
             raise wrong
         if ":" in host:
             try:
