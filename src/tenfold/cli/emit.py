@@ -12,7 +12,7 @@ from tenfold.cli.output import emit
 
 app = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True,
-    help="Write configurations of other servers.",
+    help="Write configurations of other servers. Its commands take --json.",
 )  # fmt: skip
 NEXT = {"nginx": "nginx -c {}/nginx.conf", "varnish": "{}/run"}
 
