@@ -134,6 +134,7 @@ class Gateway:
             self._budgets,
             PriceBook(config.prices, config.default_price),
             self.recorder,
+            config.edge_max_age_s,
         )
         self._reuse = CachePolicy(
             enabled=bool(config.tiers), cache_sampled=config.cache_sampled
