@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0
 
-.PHONY: demo test lint format bench floor clean
+.PHONY: demo test lint format bench floor gateway-bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/tenfold demo
@@ -25,10 +25,15 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format src tests bench
 
 # Every measured claim, on a quiet machine; writes bench/results. `make floor FLAGS=--quick` only looks.
-bench: floor
+bench: floor gateway-bench
 
 floor: $(VENV)/.dev
 	$(BIN)/python bench/floor.py $(FLAGS)
+
+# Peers get environments of their own, once, in the user's cache; nginx and wrk come from the system.
+gateway-bench: $(VENV)/.dev
+	$(BIN)/python bench/peers.py
+	$(BIN)/python bench/gateway.py $(FLAGS)
 
 clean:
 	rm -rf $(VENV) tenfold-demo build dist

@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
+
 from gateway_process import Server
 from gateway_stage import Stage
-from harness import Figure, Figures, Unavailable
+from harness import Figures, spread
 
 CROWD = 1000
 THINKING_MS = 500
@@ -77,30 +78,30 @@ async def ask_at_once(server: Server, question: int, stream: bool) -> int:
 
 
 def cold_identical(stage: Stage, quick: bool) -> Figures:
-    yield from _measured(stage, quick, "", workers=1, stream=False)
-    yield from _measured(stage, quick, ".stream", workers=1, stream=True)
-    try:
-        yield from _measured(stage, quick, ".2_workers", workers=2, stream=False)
-    except Unavailable as reason:
-        yield (
-            "cold_identical_generations.2_workers",
-            Figure(value=None, unit="generations", method=f"not measured: {reason}"),
-        )
+    # On every core: several workers on one would never truly ask at the same time.
+    with stage.another(core=None) as ours, stage.alone():
+        yield from _measured(stage, quick, ours, "", "whole", 1)
+        yield from _measured(stage, quick, ours, ".stream", "streamed", 1)
+    with stage.another(core=None, workers=2) as ours, stage.alone():
+        yield from _measured(stage, quick, ours, ".2_workers", "whole", 2)
 
 
-def _measured(stage: Stage, quick: bool, name: str, *, workers: int, stream: bool) -> Figures:
+def _measured(
+    stage: Stage, quick: bool, ours: Server, name: str, form: str, workers: int
+) -> Figures:
     rounds = 1 if quick else 5
     found, good = [], []
-    # On every core: several workers on one would never truly ask at the same time.
-    with stage.another(workers=workers, core=None) as ours, stage.alone():
-        for _ in range(rounds):
-            before = stage.generations()
-            good.append(uvloop.run(ask_at_once(ours, stage.questions(1), stream)))
-            ours.rest()
-            found.append(stage.generations() - before)
-    yield f"cold_identical_generations{name}", Figure(
-        value=max(found), unit="generations", n=rounds, low=min(found), high=max(found),
-        method=f"generations that {CROWD} identical {'streamed' if stream else 'whole'} requests caused, all sent "
-        f"before the first answer ({THINKING_MS} ms) could come, {workers} worker(s); the most of {rounds} rounds; "
-        f"answered well: at least {min(good)} of {CROWD}. Ours: {ours.on}",
+    for _ in range(rounds):
+        before = stage.generations()
+        good.append(uvloop.run(ask_at_once(ours, stage.questions(1), form == "streamed")))
+        ours.rest()
+        found.append(stage.generations() - before)
+    yield f"cold_identical_generations{name}", spread(
+        found, "generations",
+        f"generations that {CROWD} identical {form} requests caused, all sent before the first answer "
+        f"({THINKING_MS} ms) could come, {workers} worker(s); the most of {rounds} rounds. Ours: {ours.on}",
+        take=max,
+    )  # fmt: skip
+    yield f"cold_identical_generations{name}.answered", spread(
+        good, "requests", f"of those {CROWD}: answered with the whole answer, in the worst round", take=min
     )  # fmt: skip

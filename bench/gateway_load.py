@@ -29,6 +29,7 @@ for key in io.lines({keys}) do
   heads[#heads + 1] = {{ ["content-type"] = "application/json", ["authorization"] = "Bearer " .. key{header} }}
 end
 local function make(number, place)
+  if {vary} then heads[place]["x-number"] = string.format("%012d", sent) end
   return wrk.format("POST", "/v1/chat/completions", heads[place],
                     before .. string.format("%012d", number) .. after)
 end
@@ -87,8 +88,11 @@ def wrk(
     body_bytes: int = 342,
     num_keys: int = 1,
     no_store: bool = False,
+    vary: bool = False,
 ) -> Run:
     """Questions `first`, `first` + 1 ..., or the same `distinct` of them again and again (or in random order).
+
+    `vary`: no request has the same headers as the one before, as when connections are shared by many clients.
 
     Raises Unavailable without wrk, RuntimeError when it reports nothing.
     """
@@ -98,7 +102,7 @@ def wrk(
         keys.write_text("\n".join(server.keys[:num_keys]))
         script = SCRIPT.format(
             before=_lua(before), after=_lua(after), first=first, distinct=distinct, keys=_lua(str(keys)),
-            random="true" if random else "false",
+            random=str(random).lower(), vary=str(vary).lower(),
             header=', ["cache-control"] = "no-store"' if no_store else "",
         )  # fmt: skip
         path.write_text(script)

@@ -15,8 +15,8 @@ from harness import Figure, Figures
 
 WARM_ENTRIES = 1000
 """Answers in the exact tier while memory is measured: the rest is the worker itself."""
-SOAK_ENTRIES = 2000
-"""Room of the exact tier during the soak; twice as many questions are asked, so that it stays full."""
+SOAK_ENTRIES, SOAK_HOST_BYTES, SOAK_QUESTIONS = 2000, 16 * 2**20, 50_000
+"""Room of the exact and of the host tier during the soak, and how many questions are asked: both stay full."""
 
 
 def worker_rss(stage: Stage, quick: bool) -> Figures:
@@ -40,11 +40,14 @@ def worker_rss(stage: Stage, quick: bool) -> Figures:
 
 
 def soak(stage: Stage, quick: bool) -> Figures:
-    seconds = 5 if quick else 600
-    with stage.another(cache_entries=SOAK_ENTRIES) as ours, stage.alone():
-        first = stage.questions(2 * SOAK_ENTRIES)
+    seconds = 2 if quick else 600
+    with (
+        stage.another(cache_entries=SOAK_ENTRIES, host_cache_bytes=SOAK_HOST_BYTES) as ours,
+        stage.alone(),
+    ):
+        first = stage.questions(SOAK_QUESTIONS)
         with watched(ours) as seen:
-            told = wrk(ours, seconds, first=first, distinct=2 * SOAK_ENTRIES, random=True)
+            told = wrk(ours, seconds, first=first, distinct=SOAK_QUESTIONS, random=True)
             ours.rest()
         if told.failed or not ours.alive():
             raise RuntimeError(f"{told.failed} of {told.requests} requests failed during the soak")
@@ -56,8 +59,8 @@ def soak(stage: Stage, quick: bool) -> Figures:
     yield "soak_rss_mb_per_min", Figure(
         value=a_minute, unit="MB/min", n=len(flat), low=min(flat), high=max(flat),
         method=f"slope of a worker's resident memory (each second, without the first fifth; the range is that of the "
-        f"memory in MB) under a closed loop of {2 * SOAK_ENTRIES} questions in random order with room for "
-        f"{SOAK_ENTRIES} answers, so that hits, misses and evictions mix, none failed; {how}. Ours: {ours.on}",
+        f"memory in MB) under a closed loop of {SOAK_QUESTIONS} questions in random order with room for "
+        f"{SOAK_ENTRIES} answers in the process and {SOAK_HOST_BYTES / 2**20:.0f} MiB on the host, so that hits, misses and evictions mix, none failed; {how}. Ours: {ours.on}",
     )  # fmt: skip
 
 

@@ -1,16 +1,13 @@
 """Our gateway as the bench runs it: everything on, in processes of its own, before an upstream.
 
-`start_ours` is the one place that knows how the gateway is started; the second half of this file is the
-child. It knows no figures.
+`start_ours` is the one place that knows how the gateway is started: by `tenfold serve`, as a user would. It knows no figures.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,9 +15,11 @@ from typing import Any
 
 from gateway_process import Server, launch
 from gateway_upstream import MODEL
-from harness import Unavailable
 
-START_S = 60
+MANY = 2**31 - 1
+"""Requests and tokens a minute: counted at every request, never reached."""
+RICH_USD = 1e6
+"""A budget that lasts."""
 FLUSH_S = 1.0
 """The recorder's pause between batches; whoever measures CPU time waits a little longer."""
 
@@ -37,6 +36,7 @@ class Wanted:
     budget: bool
     tiers: tuple[str, ...]
     cache_entries: int
+    host_cache_bytes: int
 
 
 def start_ours(
@@ -48,16 +48,17 @@ def start_ours(
     num_keys: int = 1,
     limits: bool = True,
     budget: bool = True,
-    tiers: tuple[str, ...] = ("exact",),
+    tiers: tuple[str, ...] = ("exact", "host"),
     cache_entries: int = 100_000,
+    host_cache_bytes: int = 8 * 2**30,
 ) -> Server:
     """A gateway with keys, ledger, metrics, audit and what is asked for; `core` None: on every core.
 
-    Raises Unavailable for what this gateway does not have yet.
+    Raises RuntimeError with its last words when it does not start.
     """
     wanted = Wanted(
         upstream=upstream_url, folder=str(state_dir), workers=workers, num_keys=num_keys, limits=limits,
-        budget=budget, tiers=tiers, cache_entries=cache_entries,
+        budget=budget, tiers=tiers, cache_entries=cache_entries, host_cache_bytes=host_cache_bytes,
     )  # fmt: skip
     process, log = launch(
         [sys.executable, Path(__file__).resolve(), json.dumps(asdict(wanted))],
@@ -69,11 +70,13 @@ def start_ours(
     if not heard:
         server.stop()
         raise RuntimeError(f"the gateway did not start: {server.last_words()}")
-    told = json.loads(heard)
-    if "lacks" in told:
-        server.stop()
-        raise Unavailable(f"this gateway has no {told['lacks']}")
-    server.url, server.on = told["url"], told["on"]
+    server.url = json.loads(heard)["url"]
+    on = [
+        f"keys ({num_keys})", *["requests and tokens per minute"] * limits, *["budgets with prices"] * budget,
+        f"tiers {', '.join(tiers) or 'off'}", "metrics", "audit", "SQLite ledger with spool", "energy",
+        "console", f"{workers} worker(s)",
+    ]  # fmt: skip
+    server.on = ", ".join(on)
     server.keys = (state_dir / "keys").read_text().split()
     return server
 
@@ -82,74 +85,61 @@ def start_ours(
 
 
 def main(argument: str) -> None:
+    """Write a factory file and keys into the folder, and become `tenfold serve` there."""
     wanted = Wanted(**json.loads(argument))
-    if wanted.workers != 1:
-        _say({"lacks": "second worker"})
-        return
-    _serve(wanted, Path(wanted.folder))
+    folder = Path(wanted.folder)
+    tenant: dict[str, Any] = {}
+    if wanted.limits:
+        tenant |= {"rpm": MANY, "tpm": MANY}
+    if wanted.budget:
+        tenant["budget_usd"] = RICH_USD
+    price = {"input_usd": 0.15, "output_usd": 0.6}
+    backend = {"name": "mock", "url": wanted.upstream + "/v1", "connections": 4096}
+    serve = {
+        "port": 0,
+        "workers": wanted.workers,
+        "require_keys": True,
+        "tiers": wanted.tiers,
+        "cache": {
+            "entries": wanted.cache_entries,
+            "megabytes": 8192,
+            "host_megabytes": wanted.host_cache_bytes >> 20,
+        },
+        "max_body_megabytes": 16,
+        "backends": [backend],
+        "routing": {"max_outstanding": 4096, "max_waiting": 4096},
+        "prices": {MODEL: price} if wanted.budget else {},
+        "tenants": {"bench": tenant} if tenant else {},
+    }
+    # JSON is YAML.
+    (folder / "factory.yaml").write_text(json.dumps({"factory": "bench", "serve": serve}))
+    (folder / "keys").write_text("\n".join(_keys(folder, wanted)))
+    os.chdir(folder)
+    os.execv(sys.executable, [sys.executable, "-m", "tenfold", "serve", "--json"])
 
 
-def _serve(wanted: Wanted, folder: Path) -> None:
-    """The classes as they are; to be replaced by `tenfold gateway --config` once there is one."""
-    from tenfold.ledger import open_ledger
-    from tenfold.serve.backends.http_pool import PoolConfig
-    from tenfold.serve.backends.openai_http import OpenAIBackend, OpenAIConfig
-    from tenfold.serve.gateway.app import Gateway
-    from tenfold.serve.gateway.config import GatewayConfig
-    from tenfold.serve.gateway.observed import observed
-    from tenfold.serve.gateway.server import run
-
-    ledger = open_ledger(str(folder / "ledger.db"))
-    (folder / "keys").write_text("\n".join(_keys(ledger, wanted.num_keys)))
-    config = GatewayConfig(
-        tiers=tuple(wanted.tiers), require_keys=True, source="bench", flush_s=FLUSH_S,
-        max_generations=4096, cache_entries=wanted.cache_entries, cache_bytes=8 * 2**30,
-        max_body_bytes=16 * 2**20,
-    )  # fmt: skip
-    backend = OpenAIBackend(
-        OpenAIConfig(base_url=wanted.upstream + "/v1", pool=PoolConfig(max_connections=4096))
-    )
-    # Limits and budgets are not there yet: what is on says so, whatever is wanted.
-    on = f"keys ({wanted.num_keys}), tiers {', '.join(wanted.tiers) or 'off'}, metrics, SQLite ledger, energy"
-    gateway = Gateway(config, [backend], ledger, metering=observed())
-    run(gateway, port=0, on_ready=lambda url: _ready(url, on))
-    ledger.close()
-
-
-def _keys(ledger: Any, number: int) -> list[str]:
-    """Keys as `create_key` makes them, but written in one batch."""
-    import secrets
-
+def _keys(folder: Path, wanted: Wanted) -> list[str]:
+    """Keys as `tenfold keys create` makes them, but written in one batch; the first is in the audit's chain."""
     from tenfold.core.facts import VirtualKey
-    from tenfold.serve.gateway.keys import PREFIX, hash_of
+    from tenfold.factory import Factory
+    from tenfold.serve.access.keys import hash_of, new_secret
 
-    made = [PREFIX + secrets.token_urlsafe(32) for _ in range(number)]
-    ledger.put(
-        *(
-            VirtualKey(
-                name=f"bench-{n}", tenant="bench", sha256=hash_of(secret.encode()),
-                created_at_s=time.time(),
-            )
-            for n, secret in enumerate(made)
+    made = [new_secret() for _ in range(wanted.num_keys)]
+    with Factory.load(folder / "factory.yaml") as factory:
+        factory.ledger.audit(
+            "bench", "key.create", "bench-0", {"keys": wanted.num_keys}, time.time()
         )
-    )  # fmt: skip
+        factory.ledger.put(
+            *(
+                VirtualKey(
+                    name=f"bench-{n}", tenant="bench", sha256=hash_of(secret.encode()),
+                    created_at_s=time.time(), rpm=MANY if wanted.limits else None,
+                    tpm=MANY if wanted.limits else None, budget_usd=RICH_USD if wanted.budget else None,
+                )
+                for n, secret in enumerate(made)
+            )
+        )  # fmt: skip
     return made
-
-
-def _ready(url: str, on: str) -> None:
-    _say({"url": url, "on": on})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _say(report: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(report) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -73,20 +73,15 @@ http {{
 """The recipe of an edge node: the body is the key, and a body that went to disk is never cached."""
 
 
-def start_peer(name: str, upstream_url: str, folder: Path, core: int) -> Server:
-    """Started, and shown to answer a chat completion. Raises Unavailable with the reason."""
+def begin_peer(name: str, upstream_url: str, folder: Path, core: int) -> Server:
+    """Starting, on its way to answering. Raises Unavailable when it is not installed."""
     port = _free_port()
     command, environment, key, on = STARTS[name](upstream_url, folder, port)
     process, log = launch(command, folder, core=core, environment=environment)
-    server = Server(
-        peers.title(name), f"http://127.0.0.1:{port}", MODEL, [key], process, on=on, said=log
-    )
-    try:
-        _await_answer(server)
-    except BaseException:
-        server.stop()
-        raise
-    return server
+    return Server(
+        peers.title(name), f"http://127.0.0.1:{port}", MODEL, [key], process,
+        patience_s=0.5, on=on, said=log,
+    )  # fmt: skip
 
 
 Start = tuple[list[str | Path], dict[str, str], str, str]
@@ -159,7 +154,8 @@ def ask(server: Server, text: str) -> bytes:
     return data
 
 
-def _await_answer(server: Server) -> None:
+def await_answer(server: Server) -> None:
+    """Until it has answered a chat completion with the upstream's words. Raises Unavailable if it does not."""
     deadline = time.monotonic() + START_S
     why = "no answer"
     while time.monotonic() < deadline:

@@ -6,6 +6,7 @@ It knows Linux's `/proc` and nothing about HTTP.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from harness import Unavailable
 USABLE = sorted(os.sched_getaffinity(0))
 """Cores this bench was given, before it pinned itself."""
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_LIBC = ctypes.CDLL(None)
+_PDEATHSIG = 1
 _CPU_CLOCK = 2
 """CPUCLOCK_SCHED of the kernel's clock ids: nanoseconds that a whole process has run."""
 
@@ -51,6 +54,8 @@ class Server:
     keys: Sequence[str]
     """Keys that it takes; the first is used where one is enough."""
     process: subprocess.Popen[bytes]
+    patience_s: float = 10.0
+    """How long it may take to end when it is told to; a peer has nothing to bring home."""
     settle_s: float = 0.0
     """How long after an answer it may still be working for it (events written in batches)."""
     on: str = ""
@@ -117,13 +122,13 @@ class Server:
                 os.kill(pid, number)
 
     def stop(self) -> None:
-        """End the tree; what has not ended after ten seconds is killed."""
+        """End the tree; what has not ended after its time is killed."""
         if self.alive():
             self.signal(signal.SIGCONT)
             tree = self.pids()
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(self.patience_s)
             except subprocess.TimeoutExpired:
                 for pid in tree:
                     with contextlib.suppress(ProcessLookupError):
@@ -137,7 +142,7 @@ class Server:
         """The end of what it wrote to its log."""
         if self.said is None or not self.said.exists():
             return ""
-        return " ".join(self.said.read_text(errors="replace").split())[-300:]
+        return " ".join(self.said.read_text(errors="replace").split())[-600:]
 
 
 def launch(
@@ -164,11 +169,17 @@ def launch(
                 stderr=said,
                 cwd=folder,
                 env={**harness.environment(), **(environment or {})},
-                preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+                preexec_fn=lambda: _begin(allowed),
             )
         except OSError as error:
             raise Unavailable(f"{command[0]} cannot be started: {error}") from None
     return process, log
+
+
+def _begin(allowed: set[int]) -> None:
+    """In the child: its cores, and SIGTERM when the bench is gone, even one that was killed."""
+    os.sched_setaffinity(0, allowed)
+    _LIBC.prctl(_PDEATHSIG, signal.SIGTERM)
 
 
 def _stat(pid: int) -> list[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_ours import start_ours
-from gateway_peers import start_peer
+from gateway_peers import await_answer, begin_peer
 from gateway_process import Server, cores, launch
 from gateway_upstream import MODEL
 from harness import Unavailable
@@ -33,6 +33,7 @@ class Stage(contextlib.ExitStack):
         self._folder = Path(tempfile.mkdtemp(prefix="tenfold-bench-"))
         self.callback(shutil.rmtree, self._folder, ignore_errors=True)
         self._servers: dict[str, Server] = {}
+        self._begun: dict[str, Server] = {}
         self._refused: dict[str, str] = {}
         self._upstream: Server | None = None
         self._num_started = 0
@@ -96,14 +97,25 @@ class Stage(contextlib.ExitStack):
         if name not in self._servers:
             try:
                 with self.alone():
-                    self._servers[name] = start_peer(
-                        name, self.upstream.url, self._folder / name, cores().server
-                    )
+                    server = self._begin(name)
+                    await_answer(server)
             except Unavailable as reason:
                 self._refused[name] = str(reason)
                 raise
-            self.callback(self._servers[name].stop)
+            self._servers[name] = server
         return self._servers[name]
+
+    def begin(self, name: str) -> None:
+        """Let a slow one start while something else is measured that does not mind."""
+        with contextlib.suppress(Unavailable):  # whoever needs it hears why
+            self._begin(name)
+
+    def _begin(self, name: str) -> Server:
+        if name not in self._begun:
+            core = cores().server
+            self._begun[name] = begin_peer(name, self.upstream.url, self._folder / name, core)
+            self.callback(self._begun[name].stop)
+        return self._begun[name]
 
     @contextlib.contextmanager
     def alone(self, *measured: Server) -> Iterator[None]:

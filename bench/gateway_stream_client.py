@@ -11,6 +11,7 @@ nothing is parsed and nothing is collected, so that what is measured is not this
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import sys
@@ -22,6 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
+
 from gateway_upstream import FRAME
 
 _PATIENCE_S = 10.0
@@ -44,7 +46,9 @@ class Stream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.arrived_ns.append(time.monotonic_ns())
         self.parts.append(data)
-        if b"[DONE]" in data[-64:] or not data.startswith(b"HTTP/1.1 200") and len(self.parts) == 1:
+        if b"[DONE]" in data[-64:] or (
+            not data.startswith(b"HTTP/1.1 200") and len(self.parts) == 1
+        ):
             self.end()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -105,10 +109,8 @@ async def run(order: dict[str, Any]) -> dict[str, Any]:
         if number % 16 == 15:
             await asyncio.sleep(0.01)  # a crowd, not a single instant
     length_s = order["frames"] / order["rate"]
-    try:
+    with contextlib.suppress(TimeoutError):  # what has not come by then is lost
         await asyncio.wait_for(over.wait(), length_s + _PATIENCE_S)
-    except TimeoutError:
-        pass  # what has not come by now is lost
     wall_s = time.monotonic() - started_s
     delays = array("q")
     failed = 0

@@ -88,7 +88,7 @@ def run(stage: Stage, server: Server, streams: int, frames: int) -> Round:
 
 
 def frames_lost(stage: Stage, quick: bool) -> Figures:
-    rounds, seconds = (1, 2) if quick else (3, 15)
+    rounds, seconds = (1, 1) if quick else (3, 15)
     direct: list[Round] = []
     through: list[Round] = []
     ours = stage.ours()
@@ -142,12 +142,12 @@ def added_ttft(stage: Stage, quick: bool) -> Figures:
     ours = stage.ours()
     with stage.alone(ours):
         yield "added_ttft_p50_us", _added(stage, ours, pairs, "nothing else under way")
-        seconds = 3 if quick else 30
+        seconds = 2 if quick else 30
         with (
             tempfile.TemporaryDirectory(prefix="tenfold-bench-") as folder,
             streaming(stage, ours, STREAMS, RATE * seconds, Path(folder) / "delays") as process,
         ):
-            time.sleep(1.2 if quick else 3)
+            time.sleep(0.9 if quick else 3)
             busy = f"{STREAMS} streams of {RATE} frames/s through the gateway meanwhile"
             figure = _added(stage, ours, pairs // 4, busy)
             if process.poll() is not None:

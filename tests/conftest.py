@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -41,52 +42,74 @@ def require() -> Require:
     return check
 
 
+class Postgres:
+    """A PostgreSQL of our own on a Unix socket, from the system's binaries, that may be stopped and
+    started again."""
+
+    def __init__(self, binary: Path, folder: Path) -> None:
+        # It refuses to run as root; the user its package made will do.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self._binary, self._folder = binary, folder
+        name = self._user or getpass.getuser()
+        self._base = f"host={folder} user={name}"
+        self.url = f"postgresql://{name}@/postgres?host={folder}"
+        if self._user is not None:
+            shutil.chown(folder, self._user)
+        subprocess.run(
+            [binary.with_name("initdb"), "-D", folder / "data", "-A", "trust", "--no-sync"],
+            user=self._user,
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
+
+    def start(self) -> None:
+        import psycopg
+
+        with (self._folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [self._binary, "-D", self._folder / "data", "-k", self._folder,
+                 "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"],
+                user=self._user, cwd=self._folder, stdout=log, stderr=log,
+            )  # fmt: skip
+        for _ in range(300):
+            try:
+                psycopg.connect(f"{self._base} dbname=postgres").close()
+                return
+            except psycopg.OperationalError:
+                if self._server.poll() is not None:
+                    pytest.fail((self._folder / "log").read_text(), pytrace=False)
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """At once, with every connection; what was committed stays."""
+        self._server.send_signal(signal.SIGINT)
+        self._server.wait(20)
+
+
 @pytest.fixture(scope="session")
-def postgres_server(require: Require) -> Iterator[str]:
-    """A PostgreSQL of our own on a Unix socket, from the system's binaries; gone afterwards."""
+def postgres(require: Require) -> Iterator[Postgres]:
+    """Started; gone afterwards."""
     homes = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     found = [shutil.which("postgres"), *map(str, reversed(homes))]
     binary = next((Path(path) for path in found if path), None)
     require(binary, "PostgreSQL")
     assert binary is not None
-    # It refuses to run as root; the user its package made will do.
-    user = "postgres" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path must be short
     try:
-        if user is not None:
-            shutil.chown(folder, user)
-        subprocess.run(
-            [binary.with_name("initdb"), "-D", folder / "data", "-A", "trust", "--no-sync"],
-            user=user,
-            cwd=folder,
-            check=True,
-            capture_output=True,
-        )
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [binary, "-D", folder / "data", "-k", folder, "-c", "listen_addresses=",
-                 "-c", "fsync=off", "-c", "max_connections=60"],
-                user=user, cwd=folder, stdout=log, stderr=log,
-            )  # fmt: skip
+        server = Postgres(binary, folder)
+        server.start()
         try:
-            name = user or getpass.getuser()
-            base = f"host={folder} user={name}"
-            import psycopg
-
-            for _ in range(300):
-                try:
-                    psycopg.connect(f"{base} dbname=postgres").close()
-                    break
-                except psycopg.OperationalError:
-                    if server.poll() is not None:
-                        pytest.fail((folder / "log").read_text(), pytrace=False)
-                    time.sleep(0.05)
-            yield f"postgresql://{name}@/postgres?host={folder}"
+            yield server
         finally:
-            server.terminate()
-            server.wait(20)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres: Postgres) -> str:
+    return postgres.url
 
 
 @pytest.fixture

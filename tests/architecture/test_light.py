@@ -59,9 +59,11 @@ def test_the_pure_rooms_need_the_standard_library_only(room):
         "queries",
         "factory",
         "cli",
+        "serve.access",
         "serve.gateway",
         "serve.cache",
         "serve.edge",
+        "serve.router",
         "observe",
     ],
 )

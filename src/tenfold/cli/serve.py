@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +23,18 @@ def serve(
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Over the file's serve.port; 0: any free one."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=128, help="Over the file's serve.workers.")
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend",
+            metavar="URL",
+            help="Serve the models of an OpenAI-compatible server, without a factory file. May be repeated.",
+            show_default=False,
+        ),
     ] = None,
     no_console: Annotated[bool, typer.Option("--no-console", help="Only the gateway.")] = False,
     file: File = FACTORY_FILE,
@@ -42,13 +56,30 @@ def serve(
         for name, place in places.items():
             console().print(f"{name:<8} {place}", markup=False)
 
-    with opened(file, sets) as factory:
-        mounts = {} if no_console else {CONSOLE: _console(factory)}
-        factory.serve(host=host, port=port, mounts=mounts, on_ready=ready)
+    with _before(backend) if backend else opened(file, sets) as factory:
+        factory.serve(
+            host=host,
+            port=port,
+            workers=workers,
+            mounts=None if no_console else _console,
+            on_ready=ready,
+        )
 
 
-def _console(factory: Factory) -> Any:
+@contextmanager
+def _before(backends: list[str]) -> Iterator[Factory]:
+    """A factory that makes nothing: what is needed to serve other servers' models."""
+    from tenfold.factory.serving import before
+
+    factory = before(backends)
+    try:
+        yield factory
+    finally:
+        factory.close()
+
+
+def _console(factory: Factory) -> dict[str, Any]:
     """The web console over the factory's facts, as an ASGI application."""
     from tenfold.console.app import make_app
 
-    return make_app(factory.queries, prefix=CONSOLE)
+    return {CONSOLE: make_app(factory.queries, prefix=CONSOLE)}

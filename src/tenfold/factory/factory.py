@@ -31,6 +31,7 @@ from tenfold.errors import CheckFailed, UnknownName, UsageError
 from tenfold.factory.building import Builder
 from tenfold.factory.catalogue import Catalogue, source_sha256
 from tenfold.factory.judging import Judging
+from tenfold.factory.keys import create_key, revoke_key
 from tenfold.factory.outcome import RunOutcome
 from tenfold.factory.past import Past
 from tenfold.factory.release import Release, Releases
@@ -63,6 +64,7 @@ class Factory:
         self.name = name
         self.directory = Path(directory).resolve()
         self.spec: FactorySpec | None = None
+        self._sets: tuple[str, ...] = ()
         self._settings = env
         self._store_url = env.store or store
         self._ledger_url = env.ledger or ledger
@@ -99,14 +101,8 @@ class Factory:
         directory = (file if file.is_dir() else file.parent).resolve()
         catalogue = Catalogue(directory)
         spec = load(file, sets, resolve=catalogue.find, known=catalogue.names())
-        factory = cls(
-            spec.factory,
-            store=spec.store,
-            ledger=spec.ledger,
-            directory=spec.directory,
-            strict_env=spec.strict_env,
-        )
-        factory.spec = spec
+        factory = cls.of(spec)
+        factory._sets = tuple(sets)
         for name, asset in spec.assets.items():
             step = catalogue.get(asset.step)
             wanted = asset.resources.model_dump(exclude_none=True)
@@ -123,6 +119,19 @@ class Factory:
             )
         factory._releases = [Release(**release.model_dump()) for release in spec.release]
         factory._triggers = [Trigger(**trigger.model_dump()) for trigger in spec.watch]
+        return factory
+
+    @classmethod
+    def of(cls, spec: FactorySpec) -> Factory:
+        """A factory with a file's settings, and none of its assets yet."""
+        factory = cls(
+            spec.factory,
+            store=spec.store,
+            ledger=spec.ledger,
+            directory=spec.directory,
+            strict_env=spec.strict_env,
+        )
+        factory.spec = spec
         return factory
 
     def add(
@@ -187,6 +196,19 @@ class Factory:
             return _MEMORY
         self.blobs  # noqa: B018  opening the store first refuses one made by a newer version
         return str((self.directory / self._store_url).resolve() / "ledger.db")
+
+    def state_folder(self, name: str) -> Path | None:
+        """Where processes of this factory keep what they share; None for a factory in memory."""
+        if self._store_url == _MEMORY:
+            return None
+        return (self.directory / self._store_url).resolve() / name
+
+    def reread(self) -> None:
+        """Take over what the file says now about serving, prices and tenants. Raises SpecError, and then all
+        stays as it was. Assets and steps need a new process."""
+        if self.spec is None or self.spec.path is None:
+            raise UsageError("this factory did not come from a file")
+        self.spec = Factory.load(self.spec.path, sets=self._sets).spec
 
     @cached_property
     def queries(self) -> Queries:
@@ -341,14 +363,19 @@ class Factory:
         *,
         host: str | None = None,
         port: int | None = None,
-        mounts: Mapping[str, Any] | None = None,
+        workers: int | None = None,
+        mounts: Callable[[Factory], Mapping[str, Any]] | None = None,
         on_ready: Callable[[str], None] = lambda url: None,
     ) -> None:
-        """Serve what the file's `serve:` says until SIGTERM or SIGINT. `mounts` are further ASGI
-        applications by path prefix (the console); `on_ready` hears the URL."""
+        """Serve what the file's `serve:` says until SIGTERM or SIGINT. `mounts` makes further ASGI
+        applications by path prefix (the console); `on_ready` hears the URL.
+
+        With more than one worker this process only watches over them. SIGHUP makes them read the file again
+        and exchange backends, prices and tenants while requests go on.
+        """
         from tenfold.factory.serving import serve
 
-        serve(self, host=host, port=port, mounts=mounts or {}, on_ready=on_ready)
+        serve(self, host=host, port=port, workers=workers, mounts=mounts, on_ready=on_ready)
 
     def replay(
         self,
@@ -364,19 +391,16 @@ class Factory:
 
         return replay(self, trace, url=url, key=key, model=model, concurrency=concurrency)
 
-    def create_key(self, name: str, tenant: str = "default") -> tuple[VirtualKey, str]:
-        """A key for clients of the gateway, and its secret, which is kept nowhere."""
-        from tenfold.serve.access.issue import create_key
-
-        secret = create_key(self.ledger, name, tenant=tenant, now_s=self._clock.now())
-        return self.ledger.read(VirtualKey, name=name)[0], secret
+    def create_key(
+        self, name: str, tenant: str = "default", **allowance: Any
+    ) -> tuple[VirtualKey, str]:
+        """A key for clients of the gateway, and its secret, which is kept nowhere. `allowance`: rpm, tpm,
+        budget_usd, budget_period, account, models, scopes, expires_at_s."""
+        return create_key(self, name, tenant, self._clock.now(), **allowance)
 
     def revoke_key(self, name: str) -> VirtualKey:
         """Refuse a key from now on. Raises UnknownName."""
-        from tenfold.serve.access.issue import revoke_key
-
-        revoke_key(self.ledger, name, now_s=self._clock.now())
-        return self.ledger.read(VirtualKey, name=name)[0]
+        return revoke_key(self, name, self._clock.now())
 
     def keys(self) -> list[VirtualKey]:
         return self.ledger.read(VirtualKey)

@@ -42,7 +42,7 @@ def replay(
         url,
         key,
         requests,
-        model=model or (served.model if served is not None else ""),
+        model=model or (served.model if served is not None else None) or "",
         concurrency=concurrency,
     )
     summary = found.summary

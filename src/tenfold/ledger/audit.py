@@ -36,6 +36,18 @@ def first_broken(entries: Iterable[AuditEntry]) -> AuditEntry | None:
     return None
 
 
+def holds(entries: Iterable[AuditEntry], head: str = GENESIS) -> bool:
+    """Whether the chain is whole and still has the entry whose hash is `head`.
+
+    A chain that was cut off at its end is a whole, shorter one; only a hash that was noted elsewhere
+    shows that there was more.
+    """
+    known = list(entries)
+    return first_broken(known) is None and (
+        head == GENESIS or any(entry.hash == head for entry in known)
+    )
+
+
 def _hash(entry: AuditEntry, previous: str) -> str:
     return digest(
         canonical_json(

@@ -55,8 +55,13 @@ def _texts(column: Column, *, nullable: bool) -> Column:
         joined = "".join([text for text in column if text is not None] if nullable else column)
     except TypeError:
         raise FactRefused("a text column holds something else") from None
-    if joined.isascii() and joined.isprintable():
-        return column
+    if "\0" not in joined:
+        try:
+            joined.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return column
     return [None if text is None else storable(text) for text in column]
 
 

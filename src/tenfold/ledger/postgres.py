@@ -51,16 +51,18 @@ class PostgresLedger(SqlLedger):
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_WRITER_LOCK,))
             yield _Cursor(cursor)
 
-    def insert_columns(
-        self, cursor: _Cursor, kind: type, columns: Sequence[Sequence[Any]]
-    ) -> None:
+    def insert_columns(self, cursor: _Cursor, kind: type, columns: Sequence[Sequence[Any]]) -> None:
         """One statement with one array per column: the server takes it in at C speed, and the driver
         is handed text that needs no conversion per value."""
         cursor.execute(_unnest_sql(kind), [array_literal(column) for column in columns])
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        # A thread that hangs on a server that does not answer has the lock; it ends with the process.
+        if self._lock.acquire(timeout=1.0):
+            try:
+                self._connection.close()
+            finally:
+                self._lock.release()
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[Any]:
@@ -78,6 +80,9 @@ class PostgresLedger(SqlLedger):
     def _connect(self) -> Any:
         connection = self._psycopg.connect(self._url, autocommit=True, connect_timeout=10)
         connection.prepare_threshold = 2
+        # Stricter levels look at the tables before the writers' lock is theirs, and would then miss
+        # what the writer before them did; they may be a server's default.
+        connection.isolation_level = self._psycopg.IsolationLevel.READ_COMMITTED
         return connection
 
     def _migrate(self) -> None:

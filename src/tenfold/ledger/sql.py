@@ -25,7 +25,7 @@ from tenfold.core.facts import (
     TrafficRow,
     Verdict,
 )
-from tenfold.errors import AliasConflict, LedgerError
+from tenfold.errors import AliasConflict, FactRefused, LedgerError
 from tenfold.ledger.audit import GENESIS, seal
 from tenfold.ledger.columns import encoded_columns
 from tenfold.ledger.tables import TABLES, codec
@@ -33,6 +33,7 @@ from tenfold.ledger.tables import TABLES, codec
 F = TypeVar("F")
 _BATCH = 500
 """Rows per statement: well under every driver's limit on parameters."""
+_AUDIT_ATTEMPTS = 10
 
 
 class Cursor(Protocol):
@@ -135,9 +136,7 @@ class SqlLedger(ABC):
                     self.insert_columns(cursor, kind, columns)
 
     @abstractmethod
-    def insert_columns(
-        self, cursor: Any, kind: type, columns: Sequence[Sequence[Any]]
-    ) -> None:
+    def insert_columns(self, cursor: Any, kind: type, columns: Sequence[Sequence[Any]]) -> None:
         """Insert many rows of one kind, given as all its columns in the codec's order."""
 
     def read(
@@ -232,11 +231,15 @@ class SqlLedger(ABC):
             cursor.execute("DELETE FROM leases WHERE key = ? AND owner = ?", (key, owner))
 
     def audit(self, actor: str, action: str, subject: str, detail: Any, at_s: float) -> None:
-        with self.transaction() as cursor:
-            _append_audit(
-                cursor,
-                AuditEntry(at_s=at_s, actor=actor, action=action, subject=subject, detail=detail),
-            )
+        entry = AuditEntry(at_s=at_s, actor=actor, action=action, subject=subject, detail=detail)
+        for attempt in range(_AUDIT_ATTEMPTS):
+            try:
+                with self.transaction() as cursor:
+                    _append_audit(cursor, entry)
+                return
+            except FactRefused:  # somebody who does not take the writers' lock was faster
+                if attempt == _AUDIT_ATTEMPTS - 1:
+                    raise
 
     def traffic(
         self, since_s: float, bucket_s: float, source: str | None = None

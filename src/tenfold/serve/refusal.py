@@ -27,10 +27,6 @@ _TYPES = {
 }
 
 
-CLOSE = (b"connection", b"close")
-"""For refusals after which the rest of the request cannot be understood."""
-
-
 class Refusal(TenfoldError):
     """A request that gets no answer, with the status and the fields of the protocol's error object."""
 
@@ -42,7 +38,10 @@ class Refusal(TenfoldError):
         code: str | None = None,
         param: str | None = None,
         headers: tuple[tuple[bytes, bytes], ...] = (),
+        closes: bool = False,
     ) -> None:
+        """`closes`: nothing more is taken from this connection."""
+        self.closes = closes
         self.status = status
         self.message = message
         self.code = code

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
@@ -19,32 +17,23 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from tenfold.core.cron import parse_cron
 from tenfold.errors import ConfigError
+from tenfold.spec.part import (
+    AliasName,
+    Amount,
+    AssetName,
+    Bound,
+    FactoryName,
+    Part,
+    wrong,
+)
 from tenfold.spec.place import Place, Places, read_path, write_path
-
-FactoryName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
-AssetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=100)]
-AliasName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*@[a-z0-9][a-z0-9_-]*$")]
-Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*(@[a-z0-9][a-z0-9_-]*)?$")]
-"""An asset, or an alias with `@`."""
-Bound = Annotated[float, Field(allow_inf_nan=False)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from tenfold.spec.serving import ServeSpec
 
 
-def _wrong(text: str) -> PydanticCustomError:
-    return PydanticCustomError("tenfold", "{text}", {"text": text})
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
-
-
-class CheckSpec(_Part):
+class CheckSpec(Part):
     """A rule over one metric of the asset. Red, it stops a promotion, or the assets that need this one."""
 
     metric: Annotated[str, Field(min_length=1)]
@@ -66,15 +55,15 @@ class CheckSpec(_Part):
     def _has_a_bound(self) -> CheckSpec:
         against = self.not_above is not None or self.not_below is not None
         if self.min is None and self.max is None and not against:
-            raise _wrong("a check needs a bound: min, max, not_above or not_below")
+            raise wrong("a check needs a bound: min, max, not_above or not_below")
         if self.by and not against:
-            raise _wrong("`by` is the slack of not_above or not_below, which is not there")
+            raise wrong("`by` is the slack of not_above or not_below, which is not there")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise _wrong(f"min {self.min:g} is above max {self.max:g}: it can never be green")
+            raise wrong(f"min {self.min:g} is above max {self.max:g}: it can never be green")
         return self
 
 
-class ResourcesSpec(_Part):
+class ResourcesSpec(Part):
     """What the step needs of the machine while it runs. Left out: what the step itself says."""
 
     cpu: Annotated[int, Field(ge=1)] | None = None
@@ -108,7 +97,7 @@ Names = Annotated[
 """A tag per shape: a fault then speaks about the shape that was meant, not about both."""
 
 
-class AssetSpec(_Part):
+class AssetSpec(Part):
     """One asset: the step that makes it, from what, how, and the checks it must pass."""
 
     step: Annotated[str, Field(min_length=1)]
@@ -131,7 +120,7 @@ class AssetSpec(_Part):
         return {} if value is None else value  # `config:` with every line commented out
 
 
-class ReleaseSpec(_Part):
+class ReleaseSpec(Part):
     """An alias that a run moves to a new asset once the required checks are green."""
 
     alias: AliasName
@@ -144,48 +133,7 @@ class ReleaseSpec(_Part):
     """Goes on record with the move."""
 
 
-class CacheSpec(_Part):
-    """The exact tier: answers to requests seen before."""
-
-    entries: Annotated[int, Field(ge=1)] = 10_000
-    """Answers kept at most."""
-    megabytes: Annotated[int, Field(ge=1)] = 64
-    """Memory taken at most."""
-
-
-class BackendSpec(_Part):
-    """A server that generates tokens elsewhere: vLLM, SGLang, a cloud."""
-
-    name: FactoryName
-    kind: Literal["openai"]
-    """The protocol it speaks."""
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    """With `/v1` where the server has it."""
-    models: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
-    """Model names that go to this backend."""
-    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-    """The environment variable that holds its key. Keys never stand in this file."""
-
-
-class ServeSpec(_Part):
-    """What `tenfold serve` puts on the front door."""
-
-    model: Reference
-    """The alias or asset to serve. An alias is resolved when the server starts."""
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    """The address to listen on. Only this machine, unless you say so."""
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    """0: any free port."""
-    tiers: tuple[Literal["exact"], ...] = ("exact",)
-    """Where answers may come from before the model, cheapest first."""
-    cache: CacheSpec = CacheSpec()
-    require_keys: bool = False
-    """Refuse requests without a virtual key (`tenfold keys create`)."""
-    backends: tuple[BackendSpec, ...] = ()
-    """Further models, served by other machines."""
-
-
-class CostSpec(_Part):
+class CostSpec(Part):
     """What the machine and its power cost. Left out: the built-in figure, which reports say."""
 
     usd_per_machine_hour: Amount | None = None
@@ -196,7 +144,7 @@ class CostSpec(_Part):
     """Power usage effectiveness of the building: total power over the machines' power, 1 or more."""
 
 
-class PowerSpec(_Part):
+class PowerSpec(Part):
     """The power model, for machines whose energy cannot be measured (no RAPL, no NVML)."""
 
     idle_watts_per_core: Amount | None = None
@@ -206,7 +154,7 @@ class PowerSpec(_Part):
     def _ordered(self) -> PowerSpec:
         idle, active = self.idle_watts_per_core, self.active_watts_per_core
         if idle is not None and active is not None and idle > active:
-            raise _wrong(
+            raise wrong(
                 f"an idle core ({idle:g} W) cannot take more than an active one ({active:g} W)"
             )
         return self
@@ -215,7 +163,7 @@ class PowerSpec(_Part):
 TRIGGERS = ("every", "new_data_for", "drift_of", "red_check_on")
 
 
-class TriggerSpec(_Part):
+class TriggerSpec(Part):
     """What makes assets be made again: a time, new data, drift or a red check. Exactly one of the four."""
 
     every: Annotated[str, Field(min_length=1)] | None = None
@@ -237,21 +185,21 @@ class TriggerSpec(_Part):
         given = [name for name in TRIGGERS if getattr(self, name) is not None]
         if len(given) != 1:
             has = " and ".join(given) or "none"
-            raise _wrong(f"a trigger has exactly one of {', '.join(TRIGGERS)}: this one has {has}")
+            raise wrong(f"a trigger has exactly one of {', '.join(TRIGGERS)}: this one has {has}")
         drift = self.metric is not None, self.above is not None
         if self.drift_of is not None and not all(drift):
-            raise _wrong("drift_of needs both `metric` and `above`")
+            raise wrong("drift_of needs both `metric` and `above`")
         if self.drift_of is None and any(drift):
-            raise _wrong("`metric` and `above` belong to drift_of, which is not there")
+            raise wrong("`metric` and `above` belong to drift_of, which is not there")
         if self.every is not None:
             try:
                 parse_cron(self.every)
             except ConfigError as error:
-                raise _wrong(str(error)) from None
+                raise wrong(str(error)) from None
         return self
 
 
-class FactorySpec(_Part):
+class FactorySpec(Part):
     """A factory file, all layers merged."""
 
     factory: FactoryName
@@ -266,8 +214,8 @@ class FactorySpec(_Part):
     """Where steps run: `local`, in processes of this machine."""
     strict_env: bool = False
     """Make everything again when Python or a package changes: the environment becomes part of every key."""
-    assets: Annotated[dict[AssetName, AssetSpec], Field(min_length=1)]
-    """name -> how it is made. The order does not matter."""
+    assets: dict[AssetName, AssetSpec] = Field(default_factory=dict)
+    """name -> how it is made. The order does not matter. None: the file only serves what others made."""
     release: tuple[ReleaseSpec, ...] = ()
     """Aliases that runs move."""
     serve: ServeSpec | None = None
@@ -275,6 +223,12 @@ class FactorySpec(_Part):
     power: PowerSpec = PowerSpec()
     watch: tuple[TriggerSpec, ...] = ()
     """What `tenfold watch` waits for."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> FactorySpec:
+        if not self.assets and self.serve is None:
+            raise wrong("a factory has `assets` to make, or something to `serve`")
+        return self
 
     _path: Path | None = PrivateAttr(default=None)
     _places: Places | None = PrivateAttr(default=None)

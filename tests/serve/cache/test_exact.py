@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import bisect
 import itertools
 import os
@@ -15,20 +16,14 @@ from hypothesis import strategies as st
 
 from tenfold.errors import UnknownName
 from tenfold.serve.cache.exact import ENTRY_BYTES, ExactTier
-from tenfold.serve.cache.stored import Stored
+from tenfold.serve.cache.purge import tenant_tag
 from tenfold.serve.cache.tier import Tiers, open_tiers
-
-
-def answer(text="x", whole=b"{}", **more):
-    named = {"response_id": text, "model_digest": "d", "backend": "b", "whole": whole}
-    return Stored(**{**named, "prompt_tokens": 1, "completion_tokens": 1, **more})
-
 
 STEPS = st.lists(st.tuples(st.sampled_from("gpx"), st.integers(0, 30)), max_size=200)
 
 
 @given(STEPS, st.integers(1, 12))
-def test_says_what_was_put_last_or_nothing(steps, room):
+def test_says_what_was_put_last_or_nothing(answer, steps, room):
     tier = ExactTier(max_entries=room, max_bytes=10**9)
     told: dict[bytes, str] = {}
     for at, (verb, number) in enumerate(steps):
@@ -51,7 +46,7 @@ def test_says_what_was_put_last_or_nothing(steps, room):
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5000)), max_size=40))
-def test_never_more_bytes_than_allowed(puts):
+def test_never_more_bytes_than_allowed(answer, puts):
     tier = ExactTier(max_entries=1000, max_bytes=20_000)
     for number, size in puts:
         tier.put(bytes([number]), answer(whole=b"x" * size))
@@ -61,7 +56,7 @@ def test_never_more_bytes_than_allowed(puts):
 
 
 @pytest.mark.parametrize("size", [0, 200, 1_500, 20_000])
-def test_its_own_account_of_memory_is_true_within_a_fifth(size):
+def test_its_own_account_of_memory_is_true_within_a_fifth(answer, size):
     def fresh(number):
         return answer(
             f"chatcmpl-{number:032x}",
@@ -91,7 +86,7 @@ def test_its_own_account_of_memory_is_true_within_a_fifth(size):
 
 
 @pytest.mark.parametrize("skew", [0.8, 1.0])
-def test_more_hits_than_least_recently_used_on_zipf(skew):
+def test_more_hits_than_least_recently_used_on_zipf(answer, skew):
     keys = 20_000
     weights = list(itertools.accumulate(1 / (rank + 1) ** skew for rank in range(keys)))
     dice = random.Random(1)
@@ -115,7 +110,7 @@ def test_more_hits_than_least_recently_used_on_zipf(skew):
     assert hits > lru_hits * 1.1
 
 
-def test_a_scan_does_not_wash_out_what_is_used():
+def test_a_scan_does_not_wash_out_what_is_used(answer):
     tier = ExactTier(max_entries=100, max_bytes=1 << 40)
     used = [b"used%d" % n for n in range(50)]
     for key in used:
@@ -130,7 +125,7 @@ def test_a_scan_does_not_wash_out_what_is_used():
     assert all(tier.get(key) for key in used)
 
 
-def test_an_answer_too_large_takes_the_old_one_with_it_but_nothing_else():
+def test_an_answer_too_large_takes_the_old_one_with_it_but_nothing_else(answer):
     tier = ExactTier(max_entries=10, max_bytes=20_000)
     tier.put(b"a", answer("old"))
     tier.put(b"b", answer("other"))
@@ -139,7 +134,7 @@ def test_an_answer_too_large_takes_the_old_one_with_it_but_nothing_else():
     assert tier.get(b"b").response_id == "other"
 
 
-def test_forgets_by_its_own_age_and_by_the_answers():
+def test_forgets_by_its_own_age_and_by_the_answers(answer):
     now = [100.0]
     tier = ExactTier(max_entries=10, max_bytes=10**6, ttl_s=5, clock=lambda: now[0])
     tier.put(b"a", answer())
@@ -157,7 +152,7 @@ def test_an_unknown_tier_is_named():
         open_tiers(["exat"], {"exact": lambda: ExactTier(max_entries=1, max_bytes=1)})
 
 
-def test_an_earlier_tier_learns_from_a_later_one():
+def test_an_earlier_tier_learns_from_a_later_one(answer):
     near = ExactTier(max_entries=10, max_bytes=10**6)
     far = ExactTier(max_entries=10, max_bytes=10**6)
     far.put(b"a", answer("x"))
@@ -166,3 +161,17 @@ def test_an_earlier_tier_learns_from_a_later_one():
     assert near.get(b"a").response_id == "x"
     assert chain.get(b"b") is None
     assert (chain.num_hits, chain.num_misses) == (1, 1)
+
+
+async def test_a_purge_counts_before_its_sweep_is_done(answer):
+    tier = ExactTier(max_entries=5000, max_bytes=1 << 30)
+    chain = Tiers([tier])
+    keys = [b"%032d" % number for number in range(5000)]
+    for number, key in enumerate(keys):
+        chain.put(key, answer(tenant="ab"[number % 2], created_at_s=1.0))
+    chain.purge(tenant_tag("a"))
+    assert tier.num_entries == 5000
+    assert [chain.get(key) is not None for key in keys[-4:]] == [False, True, False, True]
+    while tier.num_entries > 2500:
+        await asyncio.sleep(0)
+    assert all(tier.get(key) is not None for key in keys[1::2])

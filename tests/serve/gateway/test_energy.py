@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -79,7 +80,7 @@ def test_requests_and_idle_sum_to_the_meter(steps):
     dial = Dial()
     book = book_of(dial)
     going: list[Exchange] = []
-    shares, windows = [], []
+    shares, usd_shares, windows = [], [], []
     for index, (num_ending, num_going, active, idle, cpu_s) in enumerate(steps):
         dial.spend(active + idle, idle, cpu_s)
         ending = going[:num_ending]
@@ -90,18 +91,19 @@ def test_requests_and_idle_sum_to_the_meter(steps):
         going += [exchange(ended=0.0) for _ in range(num_going)]
         last = index == len(steps) - 1
         some, written = book.close_window(ending, going, last=last)
-        assert [share.exchange for share in some] == ending
-        shares += some
+        assert len(some.joules) == len(some.usd) == len(some.gco2e) == len(ending)
+        shares += some.joules
+        usd_shares += some.usd
         windows += written
     spent = dial.now.joules
-    assert all(share.joules >= 0 for share in shares)
-    by_requests = math.fsum(share.joules for share in shares)
+    assert all(share >= 0 for share in shares)
+    by_requests = math.fsum(shares)
     idle = math.fsum(window.idle_joules for window in windows)
     assert math.isclose(by_requests + idle, spent, rel_tol=1e-9, abs_tol=1e-9)
     assert math.isclose(
         math.fsum(window.joules for window in windows), spent, rel_tol=1e-9, abs_tol=1e-9
     )
-    usd = math.fsum(share.usd for share in shares)
+    usd = math.fsum(usd_shares)
     idle_usd = math.fsum(window.idle_usd for window in windows)
     assert math.isclose(
         usd + idle_usd, math.fsum(window.usd for window in windows), rel_tol=1e-9, abs_tol=1e-12
@@ -122,7 +124,7 @@ def test_engine_time_weighs_by_what_each_answer_took():
         exchange("exact"),
     )
     shares, _ = book.close_window([small, large, cached], [])
-    joules = [share.joules for share in shares]
+    joules = shares.joules
     assert joules[1] == pytest.approx(3 * joules[0], rel=0.01)
     assert joules[2] < joules[0] / 100
 
@@ -134,13 +136,46 @@ def test_a_long_stream_carries_what_it_used_until_it_ends():
     for _ in range(3):
         dial.spend(10.0, 0.0, 500.0)
         shares, windows = book.close_window([], [stream])
-        assert shares == []
+        assert shares.joules == []
         assert all(window.joules == 0 for window in windows)
     dial.spend(10.0, 0.0, 500.0)
     stream.compute_s = 4.0
-    ((share,), (window,)) = book.close_window([stream], [])
-    assert share.joules == pytest.approx(40.0)
+    shares, (window,) = book.close_window([stream], [])
+    assert shares.joules == [pytest.approx(40.0)]
     assert window.joules == pytest.approx(40.0)
+
+
+def test_when_nothing_can_be_told_apart_everybody_takes_the_same():
+    dial = Dial()
+    book = book_of(dial)
+    stream = exchange(ended=0.0)
+    dial.spend(10.0, 0.0, 500.0)
+    book.close_window([], [stream])
+    dial.spend(10.0, 0.0, 0.0)
+    book._own_cpu_s = math.inf  # this process took no time at all
+    shares, _ = book.close_window([exchange("exact"), exchange("exact"), stream], [])
+    assert shares.joules == pytest.approx([10 / 3, 10 / 3, 10 + 10 / 3])
+
+
+def test_the_workers_of_a_machine_draw_its_idle_power_once():
+    dials = [Dial() for _ in range(4)]
+    books = [
+        EnergyBook(
+            Metering(
+                open_meter=dial, tariff=Tariff(usd_per_kwh=0.3), apportion=apportion, num_cores=2
+            ),
+            lambda: [],
+            "test",
+            part=0.25,
+        )
+        for dial in dials
+    ]
+    for number, dial in enumerate(dials):
+        dial.spend(12.0 + number, 12.0, 0.5)  # 12 J idle for all of them, 0 to 3 J of its own
+    for number, book in enumerate(books):
+        book.close_window([exchange()] * number, [], last=True)
+    assert math.fsum(book.idle_joules for book in books) == pytest.approx(12.0)
+    assert [book.joules for book in books] == [pytest.approx(number) for number in range(4)]
 
 
 def test_quiet_time_is_one_window():
@@ -148,7 +183,7 @@ def test_quiet_time_is_one_window():
     book = book_of(dial)
     for _ in range(5):
         dial.spend(2.0, 1.5, 0.1)
-        assert book.close_window([], []) == ([], [])
+        assert book.close_window([], [])[1] == []
     dial.spend(3.0, 1.0, 0.1)
     (_, windows) = book.close_window([exchange()], [])
     assert [window.requests for window in windows] == [0, 1]
@@ -162,9 +197,11 @@ class Working(MemoryBackend):
     """Burns a little real CPU in this process and says so."""
 
     async def generate(self, request: Generation):
+        began = time.thread_time()
         total = sum(i * i for i in range(200_000))
+        took = time.thread_time() - began
         yield Piece(text=f"{total}")
-        yield Piece(finish_reason="stop", usage=TokenUsage(1, 1), compute_s=0.02)
+        yield Piece(finish_reason="stop", usage=TokenUsage(1, 1), compute_s=took)
 
 
 def test_the_real_meter_over_a_real_gateway(serving, ledger):

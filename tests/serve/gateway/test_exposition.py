@@ -14,7 +14,8 @@ from tenfold.errors import BackendError, InputError
 from tenfold.ledger import open_ledger
 from tenfold.serve.backends.base import Embeddings, Unreachable
 from tenfold.serve.backends.memory import MemoryBackend
-from tenfold.serve.gateway.metrics import Histogram, Page
+from tenfold.serve.gateway.page import rendered
+from tenfold.serve.gateway.snapshot import Family, Tally
 
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"'
@@ -133,27 +134,35 @@ def test_what_happened_is_what_the_page_says(serving, echo):
 
 
 def test_labels_and_help_are_escaped():
-    page = Page()
-    page.family("m", "gauge", 'a \\ and a\nnew "line"', [({"l": 'back\\slash "q"\nline'}, 1.5)])
-    histogram = Histogram((0.1, 1.0))
-    for value in (0.05, 0.1, 0.5, 7.0):
-        histogram.observe(value)
-    page.histogram("h", "help", [({"t": "x"}, histogram)])
-    families = parse(page.text().decode())
-    ((_, labels),) = families["m"][1]
+    tally = Tally()
+    gauge = Family(
+        name="m", kind="gauge", help='a \\ and a\nnew "line"', labels=("l",), per_unit=10
+    )
+    tally.add(gauge, 1.5, 'back\\slash "q"\nline')
+    histogram = Family(name="h", kind="histogram", help="help", labels=("t",))
+    tally.observe(histogram, [0.05, 0.1, 0.5, 7.0, 700.0], "x")
+    families = parse(rendered(tally.snapshot(), [gauge, histogram]).decode())
+    (((_, labels), value),) = families["m"][1].items()
+    assert value == 1.5
     assert labels == (("l", 'back\\\\slash \\"q\\"\\nline'),)
     buckets = {dict(labels).get("le"): v for (_, labels), v in families["h"][1].items()}
-    assert (buckets["0.1"], buckets["1.0"], buckets["+Inf"]) == (2, 3, 4)
+    seen = [
+        buckets[bound] for bound in ("0.05", "0.1", "0.25", "1.0", "5.0", "10.0", "120.0", "+Inf")
+    ]
+    assert seen == [1, 2, 2, 3, 3, 4, 4, 5]
+    assert families["h"][1]["h_sum", (("t", "x"),)] == pytest.approx(707.65)
 
 
-def test_dropped_events_are_counted_not_silent(serving, echo, ledger):
+def test_dropped_events_are_counted_not_silent(serving, echo, ledger, monkeypatch):
+    monkeypatch.setattr("tenfold.serve.gateway.recorder.UNSPOOLED_STOP_S", 0.5)
+
     class Stuck:
         """A ledger that cannot write."""
 
         def __getattr__(self, name):
             return getattr(ledger, name)
 
-        def append(self, facts):
+        def append_columns(self, tables, *, wait_s=None):
             raise BackendError("no disk")
 
     with serving(echo, ledger=Stuck(), queue_events=3) as served:
@@ -171,10 +180,10 @@ def test_a_ledger_that_comes_back_gets_every_event_once(serving, echo, ledger):
         def __getattr__(self, name):
             return getattr(ledger, name)
 
-        def append(self, facts):
+        def append_columns(self, tables, *, wait_s=None):
             if self.down:
                 raise BackendError("no disk")
-            ledger.append(facts)
+            ledger.append_columns(tables, wait_s=wait_s)
 
     shaky = Shaky()
     with serving(echo, ledger=shaky) as served:

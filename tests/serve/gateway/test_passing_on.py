@@ -15,7 +15,7 @@ from tenfold.serve.backends.base import BackendRefusal, Unreachable
 from tenfold.serve.backends.http_pool import PoolConfig
 from tenfold.serve.backends.openai_http import OpenAIBackend, OpenAIConfig
 from tenfold.serve.engine.messages import error_of, fault_of
-from tenfold.serve.gateway.chat import merged
+from tenfold.serve.protocols.chat import merged
 
 DELTAS = [
     {"role": "assistant", "content": None, "reasoning_content": "They want "},

@@ -8,6 +8,7 @@ from anthropic.types import RawMessageStreamEvent
 from pydantic import TypeAdapter
 
 from tenfold.serve.protocols.messages import Messages
+from tenfold.serve.protocols.messages_count import MessagesCount
 
 EVENT = TypeAdapter(RawMessageStreamEvent)
 WEATHER = {
@@ -271,3 +272,16 @@ def test_what_cannot_be_is_refused_by_name(client, served, change, named):
     assert raised.value.body["error"]["type"] == "invalid_request_error"
     assert f"`{named}`" in raised.value.body["error"]["message"]
     assert raised.value.body["request_id"] == "req_1"
+
+
+def test_the_tokens_of_a_prompt_are_counted_by_who_knows_them(front, canned):
+    served = front(MessagesCount())
+    served.answer = canned.whole({"content": "x"}, "length")
+    with anthropic.Anthropic(base_url=served.url, api_key="unused", max_retries=0) as client:
+        asked = {name: value for name, value in ASK.items() if name != "max_tokens"}
+        count = client.messages.count_tokens(**asked, tools=[WEATHER], **THINK)
+    canned.known(count)
+    assert count.input_tokens == 12
+    (chat,) = served.chat
+    assert (chat["max_tokens"], chat["temperature"], "stream" in chat) == (1, 0, False)
+    assert chat["tools"][0]["function"]["name"] == "weather"

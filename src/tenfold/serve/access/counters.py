@@ -102,9 +102,12 @@ class Counters:
         self._known[tag] = row
         return tag, row
 
+    def tags(self) -> list[int]:
+        """Of all rows; 0: nobody's."""
+        return self.words[: self.rows * self.stride : self.stride].tolist()
+
     def _find(self, tag: int, window: int) -> int:
-        end = self.rows * self.stride
-        tags = self.words[0 : end : self.stride].tolist()
+        tags = self.tags()
         if tag in tags:
             return tags.index(tag) * self.stride
         index = tags.index(0) if 0 in tags else self._idle(window)

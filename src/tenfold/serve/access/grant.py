@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tenfold.core.facts import VirtualKey
 from tenfold.errors import ConfigError
-from tenfold.serve.access.budgets.base import PERIODS, Account, nano
+from tenfold.serve.access.budgets.base import MOST_USD, PERIODS, Account, nano
 from tenfold.serve.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def check_allowance(
     for what, value in (("rpm", rpm), ("tpm", tpm)):
         if value is not None and not 1 <= value < 1 << 31:
             raise ConfigError(f"{what} must be 1 or more", seen=value)
-    if budget_usd is not None and not 0 <= budget_usd <= 1e9:
-        raise ConfigError("a budget must be between 0 and 1e9 USD", seen=budget_usd)
+    if budget_usd is not None and not 0 <= budget_usd <= MOST_USD:
+        raise ConfigError(f"a budget must be between 0 and {MOST_USD:g} USD", seen=budget_usd)
     if period not in PERIODS:
         raise ConfigError("no such budget period", seen=period, hint="one of " + ", ".join(PERIODS))
 

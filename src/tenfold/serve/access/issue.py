@@ -121,6 +121,14 @@ def working_key(ledger: Ledger, name: str) -> VirtualKey:
     return working[name]
 
 
+def find_key(ledger: Ledger, name: str) -> VirtualKey:
+    """A key, revoked or not. Raises UnknownName."""
+    found = ledger.read(VirtualKey, name=name)
+    if not found:
+        raise UnknownName("key", name, [key.name for key in ledger.read(VirtualKey)])
+    return found[0]
+
+
 def _allowance(key: VirtualKey) -> dict[str, object]:
     """What goes on record of a new key: all but its digest, and nothing that is not set."""
     told = {

@@ -68,6 +68,11 @@ class KeyRing:
         self._by_hash |= self._lent
         return secret
 
+    def set_tenants(self, tenants: Mapping[str, TenantPolicy]) -> None:
+        """What all keys of a tenant may do together, from the next `load` on."""
+        self._tenants = dict(tenants)
+        self._made = {}
+
     def load(self, ledger: Ledger) -> None:
         """Replace the table by what the ledger says. On a LedgerError the old table stays."""
         made = ledger.read(VirtualKey)

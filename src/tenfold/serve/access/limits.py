@@ -33,22 +33,33 @@ _SUSPICIOUS = 1 << (COUNT_BITS - 1)
 class Meter:
     """One limit of one process: where its counters are, and what is known of this window.
 
-    `floors` is what the cells of this window add up to without their counts: their window numbers, and the
+    A floor is what the cells of this window add up to without their counts: their window numbers, and the
     old cells as they are. So a count is one sum less the floor; a worker that counts for the first time in
     this window lifts the sum by a whole window number, and the floor is looked up anew.
     """
 
     __slots__ = (
         "before_requests", "before_tokens", "cap", "own_requests", "own_tokens", "request_floor",
-        "requests_at", "row", "rpm", "since", "tag", "token_floor", "tokens_at", "tpm", "until",
+        "requests_at", "row", "rpm", "since", "sure_requests", "sure_tokens", "tag", "token_floor",
+        "tokens_at", "tpm", "until",
     )  # fmt: skip
 
     def __init__(self, cap: Cap, tag: int, row: int) -> None:
         self.cap = cap
-        self.rpm = _NO_LIMIT if cap.rpm is None else cap.rpm
+        # A hair more than the limit: after the wait that a refusal names there must be room.
+        self.rpm = _NO_LIMIT if cap.rpm is None else cap.rpm * (1 + 1e-9) + 1e-6
         self.tpm = _NO_LIMIT if cap.tpm is None else cap.tpm
         self.tag = tag
         self.row = row
+        self.requests_at = self.tokens_at = 0
+        """Bytes into the file: this window's cells."""
+        self.own_requests = self.own_tokens = 0
+        """Words into it: this worker's."""
+        self.request_floor = self.token_floor = 0
+        self.before_requests = self.before_tokens = 0
+        """The previous window's."""
+        self.sure_requests = self.sure_tokens = 0
+        """Below these there is room, however much of the previous window still counts."""
         self.since = self.until = 0.0
         """Windows between which the rest holds."""
 
@@ -76,26 +87,31 @@ class Limits:
         if not meters:
             return
         minutes = (self._now() - EPOCH_S) / WINDOW_S
-        left = 1.0 - minutes % 1.0
+        map, tagged = self._map, self._tagged
         for meter in meters:
             if not meter.since <= minutes < meter.until:
                 self._turn(meter, minutes)
-            requests = sum(self._tagged(self._map, meter.requests_at)) - meter.request_floor
-            if not 0 <= requests < _SUSPICIOUS:
-                requests = self._look(meter, minutes)[0]
-            if requests + meter.before_requests * left + 1.0 > meter.rpm:
-                raise self._refused(meter, "requests")
-            if meter.tpm != _NO_LIMIT:
-                tokens = sum(self._cells(self._map, meter.tokens_at)) - meter.token_floor
-                if not 0 <= tokens < _SUSPICIOUS:
-                    tokens = self._look(meter, minutes)[1]
-                if tokens + meter.before_tokens * left >= meter.tpm:
-                    raise self._refused(meter, "tokens")
+            requests = sum(tagged(map, meter.requests_at)) - meter.request_floor
+            if not 0 <= requests < meter.sure_requests:
+                self._weigh(meter, minutes)
+            elif meter.tpm != _NO_LIMIT:
+                tokens = sum(self._cells(map, meter.tokens_at)) - meter.token_floor
+                if not 0 <= tokens < meter.sure_tokens:
+                    self._weigh(meter, minutes)
         words = self._words
         base = int(minutes) << COUNT_BITS
         for meter in meters:
             cell = words[meter.own_requests]
             words[meter.own_requests] = (cell if cell >= base else base) + 1
+
+    def _weigh(self, meter: Meter, minutes: float) -> None:
+        """The exact word, when it is not sure that there is room. Raises Refusal."""
+        requests, tokens = self._look(meter, minutes)
+        left = 1.0 - minutes % 1.0
+        if requests + meter.before_requests * left + 1.0 > meter.rpm:
+            raise self._refused(meter, "requests")
+        if tokens + meter.before_tokens * left >= meter.tpm:
+            raise self._refused(meter, "tokens")
 
     def spent(self, grant: Grant, tokens: int) -> None:
         """Count what an answer came to, prompt and completion together."""
@@ -169,6 +185,8 @@ class Limits:
         meter.own_requests = start + 1 + counters.worker
         meter.own_tokens = meter.own_requests + counters.columns
         meter.before_requests, meter.before_tokens = self._count(meter, window - 1)[:2]
+        meter.sure_requests = min(_SUSPICIOUS, int(meter.rpm - meter.before_requests))
+        meter.sure_tokens = min(_SUSPICIOUS, int(meter.tpm - meter.before_tokens))
         self._look(meter, minutes)
         settled = window + _SETTLING
         meter.since, meter.until = (
@@ -216,11 +234,11 @@ class Limits:
         requests, tokens, left = self._sums(meter)
         if kind == "requests":
             wait = wait_s(requests, meter.before_requests, meter.rpm - 1, left)
-            limit, what = meter.rpm, "RPM"
+            limit, what = meter.cap.rpm, "RPM"
         else:
             # Any room will do: the count must fall below the limit.
             wait = wait_s(tokens, meter.before_tokens, meter.tpm - 1, left)
-            limit, what = meter.tpm, "TPM"
+            limit, what = meter.cap.tpm, "TPM"
         whose = "this API key" if meter.cap.name.startswith("key:") else "this organization"
         room, reset_s = self._room(meter, kind)
         name = kind.encode()
@@ -238,7 +256,7 @@ class Limits:
         )
 
 
-def wait_s(current: int, before: int, room: int, left: float) -> float:
+def wait_s(current: int, before: int, room: float, left: float) -> float:
     """Seconds until current + before * (what is left of the window) is at most `room`, if nothing more
     is counted."""
     if current + before * left <= room:

@@ -9,7 +9,7 @@ engine process.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -102,6 +102,25 @@ class Outcome:
         self.response_id = ""
         self.compute_s = 0.0
         """Share of engine time, where the engine is ours."""
+
+
+Take = Callable[[bytes], bool]
+"""Is given a part of an answer; returns whether its reader has fallen behind."""
+Room = Callable[[], Awaitable[None]]
+"""Waits until it has caught up."""
+
+
+async def pour(answer: Answer, parts: AsyncIterator[bytes], take: Take, room: Room) -> None:
+    """The rest of an answer whose `parts` are being iterated, one by one as they come. An answer that can
+    hand them over in the callback that brings them (it has a `pour` of its own) does so: that saves a task
+    switch per token."""
+    direct = getattr(answer, "pour", None)
+    if direct is not None:
+        await direct(take, room)
+        return
+    async for part in parts:
+        if take(part):
+            await room()
 
 
 class Answer(Protocol):

@@ -12,7 +12,7 @@ import contextlib
 import ssl
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -43,6 +43,10 @@ class PoolConfig:
         for name in ("connect_timeout_s", "read_timeout_s", "max_connections"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0", seen=getattr(self, name))
+
+
+Sink = Callable[[bytes], bool]
+"""Takes a part of a body; True: no more for now."""
 
 
 class ClosedEarly(Unreachable):
@@ -136,6 +140,14 @@ class Pool:
         finally:
             self._waiting.discard(connection)
 
+    async def _poured(self, connection: _Connection, sink: Sink) -> bool:
+        """Whether `sink` goes on: the body ended, or its server fell silent (which `ready` tells)."""
+        self._watch(connection)
+        try:
+            return await connection.poured(sink)
+        finally:
+            self._waiting.discard(connection)
+
     def _watch(self, connection: _Connection) -> None:
         """See to it that a silent server is noticed, at most an eighth of the timeout late."""
         connection.waiting_for = 0
@@ -220,18 +232,47 @@ class Response:
             raise StopAsyncIteration
         return part
 
+    async def pour(self, sink: Sink) -> bool:
+        """Hand every part to `sink` in the callback that brought it: a frame of a stream then costs no task
+        switch. Returns False when `sink` said to stop, True at the end of the body.
+
+        Raises BackendError, and whatever `sink` raises.
+        """
+        connection = self._connection
+        while connection is not None:
+            part = connection.ready()
+            if part is None:
+                if not await self._pool._poured(connection, sink):
+                    return False
+            elif not part:
+                self.close()
+                return True
+            elif sink(part):
+                return False
+        return True
+
     async def read(self, limit_bytes: int) -> bytes:
         """The whole body. Raises BackendError when it is longer than `limit_bytes`."""
+        connection = self._connection
+        if connection is not None and connection.complete:  # most bodies come with their head
+            body = connection.ready() or b""
+            if len(body) <= limit_bytes:
+                self.close()
+                return body
+            raise self._too_long(limit_bytes)
         parts = []
         num_bytes = 0
         async for part in self:
             parts.append(part)
             num_bytes += len(part)
             if num_bytes > limit_bytes:
-                raise BackendError(
-                    f"the answer is longer than {limit_bytes:,} bytes", where=self._pool.where
-                )
+                raise self._too_long(limit_bytes)
         return b"".join(parts)
+
+    def _too_long(self, limit_bytes: int) -> BackendError:
+        return BackendError(
+            f"the answer is longer than {limit_bytes:,} bytes", where=self._pool.where
+        )
 
     async def drained(self, timeout_s: float) -> None:
         """Wait for the end of a body that has nothing more to say, but not for long."""
@@ -270,6 +311,8 @@ class _Connection(asyncio.Protocol):
         self._begun = False
         self._have_head = False
         self._error: BackendError | None = None
+        self._sink: Sink | None = None
+        self._sink_error: Exception | None = None
         self._until_close = False
         self.complete = False
         self.keep = False
@@ -310,6 +353,20 @@ class _Connection(asyncio.Protocol):
             self._check()
             await self._wait()
         return part
+
+    async def poured(self, sink: Sink) -> bool:
+        """Parts go to `sink` as they come, until it wants no more (False) or the body ends (True)."""
+        self._sink = sink
+        try:
+            while self._sink is not None and not self.complete:
+                self._check()
+                await self._wait()
+        finally:
+            stopped, self._sink = self._sink is None, None
+        if self._sink_error is not None:
+            error, self._sink_error = self._sink_error, None
+            raise error
+        return not stopped
 
     def rest(self) -> None:
         self.idle_since = time.monotonic()
@@ -362,10 +419,27 @@ class _Connection(asyncio.Protocol):
             self._fail("the server wants to speak another protocol")
         except (httptools.HttpParserError, BackendError) as error:
             self._fail(f"the server does not speak HTTP/1.1: {error}")
-        if self._num_bytes > HIGH_WATER_BYTES and not self._paused and self._transport is not None:
+        if self._sink is not None and self._parts:
+            self.waiting_for = 0
+            if self._sunk() and not self.complete and self._error is None:
+                return  # nobody needs to wake up for this
+        elif (
+            self._num_bytes > HIGH_WATER_BYTES and not self._paused and self._transport is not None
+        ):
             self._paused = True
             self._transport.pause_reading()
         self._wake()
+
+    def _sunk(self) -> bool:
+        """Whether the sink took what came and wants more."""
+        assert self._sink is not None
+        part = self.ready()
+        try:
+            if part and self._sink(part):
+                self._sink = None
+        except Exception as error:
+            self._sink_error, self._sink = error, None
+        return self._sink is not None
 
     def connection_lost(self, error: Exception | None) -> None:
         self._lost = True

@@ -20,12 +20,15 @@ import orjson
 
 from tenfold.errors import BackendError, ConfigError, UnknownName
 from tenfold.serve.backends.base import (
+    Answer,
     BackendRefusal,
     Call,
     Embeddings,
     Generation,
     ModelCard,
     Piece,
+    Room,
+    Take,
 )
 from tenfold.serve.backends.http_pool import Pool, PoolConfig, Response
 from tenfold.serve.protocols.watch import Watch, watch
@@ -57,6 +60,8 @@ class OpenAIConfig:
 class OpenAIBackend:
     """Answers with a server that speaks the OpenAI protocol."""
 
+    models_path = b"/models"
+
     def __init__(
         self, config: OpenAIConfig, *, name: str = "openai", tls: ssl.SSLContext | None = None
     ) -> None:
@@ -70,9 +75,8 @@ class OpenAIBackend:
             (b"content-type", b"application/json"),
             (b"accept", b"application/json, text/event-stream"),
             (b"user-agent", b"tenfold"),
+            *self._credentials(config),
         ]
-        if config.api_key:
-            self._headers.append((b"authorization", b"Bearer " + config.api_key.encode()))
         self.speaks = config.speaks
         self._heads = {
             endpoint: self._pool.head(
@@ -80,6 +84,12 @@ class OpenAIBackend:
             )
             for endpoint in config.speaks
         }
+
+    def _credentials(self, config: OpenAIConfig) -> Sequence[tuple[bytes, bytes]]:
+        """The headers that show the key."""
+        if not config.api_key:
+            return ()
+        return ((b"authorization", b"Bearer " + config.api_key.encode()),)
 
     async def start(self) -> None:
         """Ask the server for its models. Raises BackendError while it is not there, ConfigError when it
@@ -96,6 +106,10 @@ class OpenAIBackend:
             self._names = {name: name for name in listed}
         self._cards = tuple(_card(here, listed[there]) for here, there in self._names.items())
 
+    async def probe(self) -> None:
+        """Whether the server is well, by its list of models. Raises BackendError."""
+        await self._listing()
+
     async def stop(self) -> None:
         self._pool.close()
 
@@ -105,7 +119,7 @@ class OpenAIBackend:
     def pids(self) -> Sequence[int]:
         return ()
 
-    async def open(self, call: Call) -> Forwarded:
+    async def open(self, call: Call) -> Answer:
         head = self._heads.get(call.endpoint)
         if head is None:
             raise UnknownName("endpoint", call.endpoint, self._heads, where=self.name)
@@ -136,7 +150,7 @@ class OpenAIBackend:
             raise UnknownName("model", model, self._names) from None
 
     async def _listing(self) -> Any:
-        head = self._pool.head(b"GET", self._path + b"/models", self._headers)
+        head = self._pool.head(b"GET", self._path + self.models_path, self._headers)
         response = await self._pool.request(head)
         try:
             if response.status != 200:
@@ -191,7 +205,7 @@ class OpenAIBackend:
 
 
 class Forwarded:
-    """An answer on its way through, as it comes."""
+    """An answer on its way through, as it comes: whole events, nothing else held back."""
 
     def __init__(self, where: str, response: Response, watch: Watch, stream: bool) -> None:
         self.stream = stream
@@ -199,58 +213,100 @@ class Forwarded:
         self._where = where
         self._response = response
         self._watch = watch
+        self._rest = b""
+        """The beginning of an event whose end has not come."""
+        self._over = False
 
     def close(self) -> None:
+        self._over = True
         self._response.close()
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._events() if self.stream else self._body()
+    def __aiter__(self) -> Forwarded:
+        return self
 
-    async def _body(self) -> AsyncIterator[bytes]:
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
         try:
-            body = await self._response.read(MAX_ANSWER_BYTES)
-        finally:
-            self._response.close()
+            if not self.stream:
+                return await self._body()
+            async for raw in self._response:
+                part = self._events(raw)
+                if part:
+                    if self.outcome.complete:
+                        await self._ended()
+                    return part
+            last = self._last()
+        except BaseException:
+            self.close()
+            raise
+        if not last:
+            raise StopAsyncIteration
+        return last
+
+    async def pour(self, take: Take, room: Room) -> None:
+        """The rest of a stream, each part handed to `take` as it comes. When `take` says that its client is
+        behind, `room` is waited for. Raises what iterating would, and what they raise."""
+
+        def sink(raw: bytes) -> bool:
+            part = self._events(raw)
+            return bool(part) and (take(part) or self.outcome.complete)
+
+        try:
+            while not self._over:
+                if await self._response.pour(sink):
+                    last = self._last()
+                    if last:
+                        take(last)
+                elif self.outcome.complete:
+                    await self._ended()
+                else:
+                    await room()
+        except BaseException:
+            self.close()
+            raise
+
+    async def _body(self) -> bytes:
+        body = await self._response.read(MAX_ANSWER_BYTES)
+        self.close()
         try:
             self._watch.whole(body)
         except ValueError:
             raise BackendError(
                 "the server did not answer with JSON", where=self._where, seen=body[:200]
             ) from None
-        yield body
+        return body
 
-    async def _events(self) -> AsyncIterator[bytes]:
-        """Whole events: what is split over two packets is joined, nothing else is held back."""
-        rest = b""
-        try:
-            async for part in self._response:
-                if rest:
-                    part = rest + part
-                    rest = b""
-                if not part.endswith(b"\n\n"):
-                    end = _end_of_events(part)
-                    part, rest = part[:end], part[end:]
-                    if len(rest) > MAX_EVENT_BYTES:
-                        raise BackendError(
-                            "the server sends events without an end", where=self._where
-                        )
-                    if not part:
-                        continue
-                self._watch.events(part)
-                yield part
-                if self.outcome.complete:
-                    # What follows is the end of the last chunk; with it the connection can be kept.
-                    await self._response.drained(_LINGER_S)
-                    return
-            if rest.strip():
-                self._watch.events(rest + b"\n\n")
-                yield rest + b"\n\n"
-            if not self.outcome.complete:
-                raise BackendError(
-                    "the server's stream ended before its answer did", where=self._where
-                )
-        finally:
-            self._response.close()
+    def _events(self, raw: bytes) -> bytes:
+        """The whole events there are; what is split over two packets is joined."""
+        if self._rest:
+            raw = self._rest + raw
+            self._rest = b""
+        if not raw.endswith(b"\n\n"):
+            end = _end_of_events(raw)
+            raw, self._rest = raw[:end], raw[end:]
+            if len(self._rest) > MAX_EVENT_BYTES:
+                raise BackendError("the server sends events without an end", where=self._where)
+            if not raw:
+                return b""
+        self._watch.events(raw)
+        return raw
+
+    async def _ended(self) -> None:
+        """What follows now is the end of the last chunk; with it the connection can be kept."""
+        await self._response.drained(_LINGER_S)
+        self.close()
+
+    def _last(self) -> bytes:
+        """The body is over: an event that has no end but that. Raises BackendError when more was to come."""
+        last, self._rest = self._rest, b""
+        if last.strip():
+            last += b"\n\n"
+            self._watch.events(last)
+        self.close()
+        if not self.outcome.complete:
+            raise BackendError("the server's stream ended before its answer did", where=self._where)
+        return last if last.strip() else b""
 
 
 def _end_of_events(part: bytes) -> int:

@@ -76,6 +76,10 @@ class ExactTier:
         """Memory taken, within a fifth."""
         return self._num_bytes
 
+    def __contains__(self, key: bytes) -> bool:
+        """Whether it is held, without counting as a use; from any thread."""
+        return key in self._entries
+
     def get(self, key: bytes) -> Stored | None:
         entry = self._entries.get(key)
         if entry is None:

@@ -7,6 +7,7 @@ get to it. It knows no tier.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 
 from tenfold.serve.cache.stored import Stored
 
@@ -15,16 +16,31 @@ MAX_MARKS = 4096
 """Beyond it the older half becomes one mark on everything: coarser, never wrong."""
 
 
+MAX_TAG_BYTES = 200
+"""A longer name is known by its digest, so that every tier can keep it."""
+
+
 def tenant_tag(tenant: str) -> str:
-    return f"tenant:{tenant}"
+    return _tag("tenant", tenant)
 
 
 def model_tag(digest: str) -> str:
-    return f"model:{digest}"
+    return _tag("model", digest)
 
 
 def surrogate_tag(name: str) -> str:
-    return f"key:{name}"
+    return _tag("key", name)
+
+
+def epoch_tag(epoch: int) -> str:
+    """For the room only: answers of another policy epoch have other keys and are not found anyway."""
+    return f"epoch:{epoch}"
+
+
+def _tag(kind: str, name: str) -> str:
+    if name.isascii() and len(name) <= MAX_TAG_BYTES:
+        return f"{kind}:{name}"
+    return f"{kind}#{sha256(name.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def tags_of(stored: Stored) -> tuple[str, ...]:
@@ -33,6 +49,7 @@ def tags_of(stored: Stored) -> tuple[str, ...]:
         EVERYTHING,
         tenant_tag(stored.tenant),
         model_tag(stored.model_digest),
+        epoch_tag(stored.epoch),
         *map(surrogate_tag, stored.surrogates),
     )
 
@@ -54,17 +71,18 @@ class Marks:
         created_at_s = stored.created_at_s
         return any(created_at_s <= at_s.get(tag, -1.0) for tag in tags_of(stored))
 
-    def add(self, tag: str, at_s: float) -> None:
-        """A later mark on the same tag replaces an earlier one."""
-        if at_s > self.at_s.get(tag, -1.0):
-            self.at_s[tag] = at_s
-            if len(self.at_s) > MAX_MARKS:
-                self._merge()
+    def add(self, tag: str, at_s: float) -> bool:
+        """A later mark on the same tag replaces an earlier one. False: this says nothing new."""
+        if at_s <= max(self.at_s.get(tag, -1.0), self.at_s.get(EVERYTHING, -1.0)):
+            return False
+        self.at_s[tag] = at_s
+        if len(self.at_s) > MAX_MARKS:
+            self._merge()
+        return True
 
-    def learn(self, marks: Mapping[str, float]) -> None:
-        """Take over what another process or host has marked."""
-        for tag, at_s in marks.items():
-            self.add(tag, at_s)
+    def learn(self, marks: Mapping[str, float]) -> bool:
+        """Take over what another process or host has marked. False: none of it was new."""
+        return sum(self.add(tag, at_s) for tag, at_s in marks.items()) > 0
 
     def _merge(self) -> None:
         by_age = sorted(self.at_s.items(), key=lambda mark: mark[1])

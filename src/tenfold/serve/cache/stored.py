@@ -49,7 +49,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fals
     def num_bytes(self) -> int:
         """What it takes in memory: contents plus what Python adds per object (test_exact measures it)."""
         whole, events = self.whole, self.events
-        size = 400 + len(self.response_id) + len(self.model_digest) + len(self.backend)
+        size = 360 + len(self.response_id) + len(self.model_digest) + len(self.backend)
         size += len(self.tenant)
         if whole is not None:
             size += 40 + len(whole)
@@ -74,16 +74,19 @@ def encode(stored: Stored, *, deflate_from_bytes: int | None = None) -> bytes:
     return _PLAIN + plain
 
 
-def decode(data: bytes | memoryview) -> Stored | None:
-    """What `encode` made. None, never an error, for anything else: it may be of another version."""
-    head = bytes(data[:2])
+def decode(data: bytes | memoryview, start: int = 0) -> Stored | None:
+    """What `encode` made, from byte `start` on. None, never an error, for anything else: it may be of
+    another version."""
     try:
-        if head == _PLAIN:
-            return _decoder.decode(memoryview(data)[2:])
-        if head == _DEFLATED:
+        if data[start] != FORMAT:
+            return None
+        packed = memoryview(data)[start + 2 :]
+        if data[start + 1] == _PLAIN[1]:
+            return _decoder.decode(packed)
+        if data[start + 1] == _DEFLATED[1]:
             inflating = zlib.decompressobj()
-            plain = inflating.decompress(memoryview(data)[2:], MAX_INFLATED_BYTES)
+            plain = inflating.decompress(packed, MAX_INFLATED_BYTES)
             return _decoder.decode(plain) if inflating.eof else None
-    except (msgspec.DecodeError, zlib.error, RecursionError):  # ValidationError is a DecodeError
+    except (IndexError, msgspec.DecodeError, zlib.error, RecursionError):
         pass
     return None

@@ -9,15 +9,18 @@ does alone: what a later one knows the earlier ones learn, and a purge is seen b
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from tenfold.errors import UnknownName
+from tenfold.errors import StoreError, UnknownName
 from tenfold.serve.cache.purge import EVERYTHING, Marks
 from tenfold.serve.cache.stored import Stored
+
+log = logging.getLogger("tenfold.cache")
 
 SWEEP_SLICE = 512
 """Entries looked at before the event loop gets its turn again."""
@@ -45,6 +48,7 @@ class Tier(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
 class RemoteTier(Protocol):
     """A place beyond a network. It is away at times; then `get` says None at once and `put` forgets."""
 
@@ -58,6 +62,14 @@ class RemoteTier(Protocol):
 
     def purge(self, tag: str, at_s: float) -> None:
         """Let the other hosts know. They learn of it within their poll interval."""
+        ...
+
+    def start(self) -> None:
+        """Begin to connect, on the running loop. Returns at once, whether it is there or not."""
+        ...
+
+    def watch(self, learn: Callable[[Mapping[str, float]], None]) -> None:
+        """Have `learn` called with the marks that other hosts have made."""
         ...
 
     async def close(self) -> None: ...
@@ -87,6 +99,7 @@ class LookupTier(Protocol):
     async def find(self, asked: Asked) -> Stored | None: ...
 
 
+@runtime_checkable
 class MarkBoard(Protocol):
     """Where workers of a host see each other's purges (the host tier)."""
 
@@ -97,7 +110,9 @@ class MarkBoard(Protocol):
 
     def marks(self) -> Mapping[str, float]: ...
 
-    def mark(self, tag: str, at_s: float) -> None: ...
+    def mark(self, marks: Mapping[str, float]) -> None:
+        """Returns when every worker can see them. Raises StoreError where they cannot be written."""
+        ...
 
 
 class Tiers:
@@ -116,6 +131,10 @@ class Tiers:
         self.chain = tuple(tiers)
         self.lookups = tuple(lookups)
         self.remote = remote
+        self.names = tuple(
+            tier.name for tier in (*tiers, *lookups, *(() if remote is None else (remote,)))
+        )
+        """In the order they are asked."""
         self.num_hits = 0
         self.num_misses = 0
         self._gets = [(tier.name, tier.get) for tier in self.chain]
@@ -127,9 +146,16 @@ class Tiers:
         self._swept = True
         """Nothing covered is left in the first tier, so its hits need no look at the marks."""
         self._sweeping: asyncio.Task[None] | None = None
+        if remote is not None:
+            remote.watch(self._learn_from_afar)
 
     def __bool__(self) -> bool:
         return bool(self.chain or self.lookups or self.remote)
+
+    def start(self) -> None:
+        """On the event loop that will use it."""
+        if self.remote is not None:
+            self.remote.start()
 
     def get(self, key: bytes) -> tuple[str, Stored] | None:
         """The name of the in-process or host tier that knew, and the answer.
@@ -138,9 +164,8 @@ class Tiers:
         """
         if self._generation[0] != self._seen:
             self._look_at_board()
-        depth = 0
         trusted = self._swept
-        for name, get in self._gets:
+        for depth, (name, get) in enumerate(self._gets):
             stored = get(key)
             if stored is not None and (trusted or not self._marks.covers(stored)):
                 if depth:
@@ -148,7 +173,6 @@ class Tiers:
                         earlier.put(key, stored)
                 self.num_hits += 1
                 return name, stored
-            depth += 1
             trusted = not self._marks
         if self.remote is None and not self.lookups:
             self.num_misses += 1
@@ -185,22 +209,23 @@ class Tiers:
             self.remote.put(key, stored)
 
     def purge(self, tag: str) -> None:
-        """Forget what carries `tag` (see purge.py), here and in all workers at once, on other hosts soon."""
+        """Forget what carries `tag` (see purge.py), here and in all workers at once, on other hosts soon.
+
+        Raises StoreError where the other workers cannot be told.
+        """
         at_s = self._clock()
-        if self._board is not None:
-            self._board.mark(tag, at_s)
+        self.learn({tag: at_s})
         if self.remote is not None:
             self.remote.purge(tag, at_s)
-        self.learn({tag: at_s})
+        if self._board is not None:
+            self._board.mark({tag: at_s})
 
     def flush(self) -> None:
         self.purge(EVERYTHING)
 
     def learn(self, marks: Mapping[str, float]) -> None:
         """Purges that others made. They count from now on; the bytes go in slices, where a loop runs."""
-        before = dict(self._marks.at_s)
-        self._marks.learn(marks)
-        if self._marks.at_s == before:
+        if not self._marks.learn(marks):
             return
         self._swept = False
         try:
@@ -214,6 +239,18 @@ class Tiers:
         if self._sweeping is not None:
             self._sweeping.cancel()
         self._sweeping = loop.create_task(self._sweep())
+
+    def _learn_from_afar(self, marks: Mapping[str, float]) -> None:
+        """Also for the host's file, which outlives this process and may outlive the marks in Redis."""
+        if self._board is not None:
+            known = self._board.marks()
+            new = {tag: at_s for tag, at_s in marks.items() if at_s > known.get(tag, -1.0)}
+            try:
+                if new:
+                    self._board.mark(new)
+            except StoreError as error:
+                log.warning("%s", error)
+        self.learn(marks)
 
     async def close(self) -> None:
         if self._sweeping is not None:
@@ -240,9 +277,23 @@ class Tiers:
             self.learn(self._board.marks())
 
 
-def open_tiers(names: Sequence[str], makers: dict[str, Callable[[], Tier]]) -> Tiers:
-    """The chain of `names`. Raises UnknownName for a tier that nobody makes."""
+def open_tiers(
+    names: Sequence[str], makers: Mapping[str, Callable[[], Tier | RemoteTier]]
+) -> Tiers:
+    """The chain of `names`, in that order; what is remote comes last.
+
+    Raises UnknownName for a tier that nobody makes.
+    """
     for name in names:
         if name not in makers:
             raise UnknownName("tier", name, makers, where="tiers")
-    return Tiers([makers[name]() for name in names])
+    near: list[Tier] = []
+    remote = None
+    for name in names:
+        made = makers[name]()
+        if isinstance(made, RemoteTier):
+            remote = made
+        else:
+            near.append(made)
+    board = next((tier for tier in near if isinstance(tier, MarkBoard)), None)
+    return Tiers(near, remote=remote, board=board)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from tenfold.core.ports import Ledger
@@ -19,25 +19,32 @@ from tenfold.serve.access.keys import KeyRing
 from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Backend
 from tenfold.serve.cache.key import canonical_key
+from tenfold.serve.cache.policy import CachePolicy, wishes
 from tenfold.serve.gateway.attempt import attempt_at
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
+from tenfold.serve.gateway.exposition import snapshot
 from tenfold.serve.gateway.memo import Known, Memo
-from tenfold.serve.gateway.metrics import Metrics
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.pages import Pages
 from tenfold.serve.gateway.parts import Parts, open_parts
 from tenfold.serve.gateway.path import Path
 from tenfold.serve.gateway.recorder import Recorder
+from tenfold.serve.gateway.siblings import Siblings
+from tenfold.serve.gateway.snapshot import Snapshot
+from tenfold.serve.gateway.spool import Spool
 from tenfold.serve.gateway.work import Work, Works
-from tenfold.serve.http.asgi import App, run_app
+from tenfold.serve.http.asgi import App, Mounted
 from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import Dialect
 from tenfold.serve.protocols.chat import Chat
 from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
-from tenfold.serve.refusal import CLOSE, Refusal, loggable, refusal_of, retry_after
+from tenfold.serve.protocols.messages import Messages
+from tenfold.serve.protocols.messages_count import MessagesCount
+from tenfold.serve.protocols.responses import Responses
+from tenfold.serve.refusal import Refusal, loggable, refusal_of, retry_after
 from tenfold.serve.router.fleet import Fleet
 from tenfold.serve.router.router import Router
 
@@ -97,7 +104,6 @@ class Gateway:
         self.parts = parts or open_parts(config)
         self.tiers = self.parts.tiers
         self.keys = KeyRing(config.require_keys, tenants=config.tenants)
-        self.metrics = Metrics()
         self.recorder = Recorder(
             ledger,
             source=config.source,
@@ -108,8 +114,12 @@ class Gateway:
             open_book=(
                 None
                 if metering is None
-                else lambda: EnergyBook(metering, self.fleet.pids, config.source)
+                else lambda: EnergyBook(
+                    metering, self.fleet.pids, config.source, part=1 / self.parts.workers
+                )
             ),
+            spool=None if config.spool is None else Spool(config.spool, config.spool_bytes),
+            durable=config.durable_events,
         )
         self.state = "starting"
         """`starting`, `serving` or `draining`."""
@@ -124,21 +134,36 @@ class Gateway:
             PriceBook(config.prices, config.default_price),
             self.recorder,
         )
+        self._reuse = CachePolicy(
+            enabled=bool(config.tiers), cache_sampled=config.cache_sampled
+        ).may_reuse
         self._memo = Memo(config.memo_entries, config.memo_bytes)
         self._works = Works()
-        self._mounts = tuple((mounts or {}).items())
+        self._mounts = tuple((prefix, app, Mounted(app)) for prefix, app in (mounts or {}).items())
         self._now = now
         self._ids = Ids()
         self._loop: asyncio.AbstractEventLoop | None = None
-        dialects: tuple[Dialect, ...] = (Chat(), Completion(), Embedding())
+        dialects: tuple[Dialect, ...] = (
+            Chat(),
+            Completion(),
+            Embedding(),
+            Responses(),
+            Messages(),
+            MessagesCount(),
+        )
         self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
         self._pages = Pages(self, sorted(self._posts))
+        self._siblings: Siblings | None = None
+        if self.parts.run_folder is not None:
+            self._siblings = Siblings(self.parts.run_folder, self._snapshot)
 
     async def startup(self) -> None:
         """Read the keys, begin starting the backends. Raises LedgerError when keys cannot be read."""
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self.recorder.start)
         await self.parts.start()
+        if self._siblings is not None:
+            await self._siblings.start()
         self.fleet.start()
         self.state = "serving"
 
@@ -148,8 +173,8 @@ class Gateway:
         A mounted application that has streams without an end is told to end them (`close()`).
         """
         self.state = "draining"
-        for _, mounted in self._mounts:
-            close = getattr(mounted, "close", None)
+        for _, app, _ in self._mounts:
+            close = getattr(app, "close", None)
             if close is not None:
                 close()
 
@@ -157,6 +182,10 @@ class Gateway:
         """After the last answer: stop the backends, write every event."""
         self.drain()
         await self._works.end_all(_LAST_WORDS_S)
+        for _, _, mounted in self._mounts:
+            await mounted.cancel()
+        if self._siblings is not None:
+            await self._siblings.stop()
         await self.parts.stop()
         await asyncio.to_thread(self.recorder.stop)
         await self.fleet.stop()
@@ -178,6 +207,7 @@ class Gateway:
             if known is not None and cache_control is None:
                 exchange.model = known.model
                 grant.check_model(known.model)
+                exchange.asked = self.tiers.names
                 hit = self.tiers.get(known.key)
                 if hit is not None:
                     exchange.tier, stored = hit
@@ -216,7 +246,7 @@ class Gateway:
                 415,
                 "Compressed request bodies are not taken; send the JSON as it is.",
                 code="unsupported_content_encoding",
-                headers=(CLOSE,),
+                closes=True,
             )
         self._limits.admit(grant)
         self._budgets.check(grant)
@@ -237,13 +267,14 @@ class Gateway:
         exchange.model = loggable(ask.model)
         grant.check_model(ask.model)
         places = self.fleet.places.get(ask.model)
-        if places is None:
+        if places is None and ask.model not in self.config.router.fallbacks:
             raise self.fleet.missing(ask.model)
-        look, store = _wishes(cache_control)
+        if places is not None:
+            # Who would answer; who did is known only afterwards.
+            exchange.model_digest = places[0].card.digest
+        wanted = wishes(cache_control)
         key: bytes | None = None
-        if self.tiers and (
-            not ask.varies or (self.config.cache_sampled and ask.num_choices == 1)
-        ):
+        if self.tiers and places is not None and self._reuse(dialect.endpoint, ask.plain):
             card = places[0].card
             key = canonical_key(
                 dialect.endpoint,
@@ -259,19 +290,20 @@ class Gateway:
                 request.body,
                 Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
             )
-            hit = self.tiers.get(key) if look else None
-            if hit is not None:
+            hit = None
+            if wanted.look:
+                exchange.asked = self.tiers.names
+                hit = self.tiers.get(key)
+            if hit is not None and wanted.suits(hit[1], exchange.at_s):
                 exchange.tier, stored = hit
-                if self._path.replay(
-                    request, exchange, key, stored, ask.stream, ask.include_usage
-                ):
+                if self._path.replay(request, exchange, key, stored, ask.stream, ask.include_usage):
                     return None
+        if wanted.only_cached:
+            raise Refusal(504, "There is no stored answer (only-if-cached).", code="not_cached")
         deadline = exchange.started + self._patience(heads)
         work = Work(deadline)
-        attempt = attempt_at(exchange, dialect, ask, travellers, deadline)
-        walk = self._path.work(
-            work, request, exchange, ask, grant, attempt, key, look=look, store=store
-        )
+        attempt = attempt_at(exchange, dialect, ask, grant, travellers, deadline)
+        walk = self._path.work(work, request, exchange, ask, grant, attempt, key, wanted)
         assert self._loop is not None
         work.task = self._loop.create_task(self._run(work, walk, request, exchange, dialect))
         self._works.add(work)
@@ -300,7 +332,6 @@ class Gateway:
     def _end(self, exchange: Exchange) -> None:
         exchange.ended = time.monotonic()
         exchange.latency_s = exchange.ended - exchange.started
-        self.metrics.observe(exchange)
         self.recorder.end(exchange)
 
     def _refuse(
@@ -324,6 +355,10 @@ class Gateway:
                 delivery.broken(dialect.broken(refusal, exchange.id))
             return  # a whole answer is out: what failed came after it
         exchange.tier = "refused"
+        if isinstance(error, Refusal):
+            exchange.refused_for = refusal.code or "request"
+        if refusal.closes:
+            request.keep_alive = False
         request.reply(
             refusal.status,
             refusal_head(refusal, exchange.id),
@@ -333,11 +368,28 @@ class Gateway:
     def _elsewhere(self, request: Request) -> None:
         """Mounted applications, and everything that is read."""
         path = request.path
-        for prefix, mounted in self._mounts:
+        for prefix, _, mounted in self._mounts:
             if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
-                run_app(mounted, request)
+                mounted(request)
                 return
         self._pages.handle(request)
+
+    def reload(
+        self, config: GatewayConfig, backends: Sequence[Backend], changed: Collection[str]
+    ) -> None:
+        """Take over other backends, routing, prices and tenants while requests go on. Backends named in
+        `changed` are replaced once their heirs are ready. What else stands in `config` needs a restart."""
+        self.fleet.reconfigure(backends, config.router, changed)
+        self._path.prices = PriceBook(config.prices, config.default_price)
+        self.keys.set_tenants(config.tenants)
+        self._memo.clear()
+
+    async def snapshots(self) -> list[Snapshot]:
+        """What this worker counted, and what the others did."""
+        return [self._snapshot()] if self._siblings is None else await self._siblings.all()
+
+    def _snapshot(self) -> Snapshot:
+        return snapshot(self.tiers, self.fleet, self.recorder, str(self.parts.worker))
 
     def page_exchange(self) -> Exchange:
         """For a request that is answered here but costs nobody anything."""
@@ -346,8 +398,9 @@ class Gateway:
         return exchange
 
     @property
-    def mounts(self) -> tuple[tuple[str, App], ...]:
-        return self._mounts
+    def front_page(self) -> str | None:
+        """Where a browser is sent: the first mounted application."""
+        return self._mounts[0][0].rstrip("/") + "/" if self._mounts else None
 
     def _patience(self, heads: Mapping[bytes, bytes]) -> float:
         """Seconds this request may take: the client's own bound (seconds, in `x-request-timeout`) where it
@@ -378,19 +431,13 @@ def _heads(
     return read, on
 
 
-def _wishes(cache_control: bytes | None) -> tuple[bool, bool]:
-    """Whether the client lets us look for a stored answer, and store this one."""
-    if cache_control is None:
-        return True, True
-    told = {part.strip().lower() for part in cache_control.split(b",")}
-    store = b"no-store" not in told
-    return store and b"no-cache" not in told and b"max-age=0" not in told, store
-
-
 def refusal_head(refusal: Refusal, id: str) -> bytes:
-    lines = b"content-type: application/json\r\nx-request-id: %b\r\nx-tenfold-request-id: %b\r\n" % (
-        id.encode(),
-        id.encode(),
+    lines = (
+        b"content-type: application/json\r\nx-request-id: %b\r\nx-tenfold-request-id: %b\r\n"
+        % (
+            id.encode(),
+            id.encode(),
+        )
     )
     lines += b"x-tenfold-tier: refused\r\n"
     return lines + b"".join(b"%b: %b\r\n" % header for header in refusal.headers)

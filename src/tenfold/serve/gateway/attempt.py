@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from tenfold.errors import BackendError
+from tenfold.serve.access.grant import Grant
 from tenfold.serve.backends.base import Answer, Call, ModelCard
 from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.protocols.ask import Ask, Dialect
@@ -15,7 +15,7 @@ from tenfold.serve.protocols.chat import Chat
 from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
 from tenfold.serve.protocols.rendered import render
-from tenfold.serve.protocols.translated import Translating
+from tenfold.serve.protocols.translated import Translated, Translating, chat_ask
 from tenfold.serve.refusal import Refusal
 from tenfold.serve.router.member import Member
 
@@ -28,6 +28,7 @@ def attempt_at(
     exchange: Exchange,
     dialect: Dialect,
     ask: Ask,
+    grant: Grant,
     headers: tuple[tuple[bytes, bytes], ...],
     deadline: float,
 ) -> Attempt:
@@ -35,21 +36,17 @@ def attempt_at(
 
     async def attempt(member: Member, card: ModelCard) -> Answer:
         backend = member.backend
+        if card.name != ask.model:
+            grant.check_model(card.name)  # a stand-in is no way around a key's list of models
         if ask.endpoint in backend.speaks:
-            body = ask.body
-            call = Call(
-                exchange.id,
-                ask.endpoint,
-                card.name,
-                body,
-                ask.plain,
-                stream=ask.stream,
-                headers=headers,
-                deadline=deadline,
-            )
-            return await backend.open(call)
+            return await backend.open(_call(exchange.id, ask, card, headers, deadline))
         if isinstance(dialect, Translating):
-            return await _translated(member, card, dialect)
+            said = chat_ask(dialect, ask, _CHAT)
+            if _CHAT.endpoint in backend.speaks:
+                answer = await backend.open(_call(exchange.id, said, card, headers, deadline))
+            else:
+                answer = await render(backend, card, said, _CHAT, exchange.id, int(exchange.at_s))
+            return Translated(answer, dialect, ask, exchange.id)
         if backend.speaks or not isinstance(dialect, Chat | Completion | Embedding):
             raise Refusal(
                 404,
@@ -60,3 +57,22 @@ def attempt_at(
         return await render(backend, card, ask, dialect, exchange.id, int(exchange.at_s))
 
     return attempt
+
+
+def _call(
+    id: str,
+    ask: Ask,
+    card: ModelCard,
+    headers: tuple[tuple[bytes, bytes], ...],
+    deadline: float,
+) -> Call:
+    return Call(
+        id,
+        ask.endpoint,
+        card.name,
+        ask.body,
+        ask.plain,
+        stream=ask.stream,
+        headers=headers,
+        deadline=deadline,
+    )

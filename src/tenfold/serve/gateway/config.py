@@ -45,6 +45,8 @@ class GatewayConfig:
     """What hosts share: the `shared` tier, budgets, rates. Never logged: it may hold a password."""
     on_store_loss: Literal["local", "refuse"] = "local"
     """When the budget store is away: go by what this process knew last, or refuse what costs money."""
+    edge_max_age_s: int = 0
+    """How long a cache in front may keep an answer, 0 (not at all) or more."""
     router: RouterConfig = field(default_factory=RouterConfig)
     prices: Mapping[str, Price] = field(default_factory=dict)
     """Per model; what budgets are counted in."""
@@ -54,6 +56,8 @@ class GatewayConfig:
     """What all keys of a tenant may do together."""
     max_body_bytes: int = 8 * 1024 * 1024
     """Largest request body, 1 or more; a longer one is answered with 413."""
+    max_connections: int = 10_000
+    """Clients connected at once, 1 or more; one more is answered 503."""
     timeout_s: float = 600.0
     """Longest time one answer may take, above 0."""
     body_timeout_s: float = 30.0
@@ -62,6 +66,13 @@ class GatewayConfig:
     """After SIGTERM, how long answers under way may go on, 0 or more."""
     queue_events: int = 100_000
     """Request events waiting to be written, 1 or more; beyond them they are dropped and counted."""
+    spool: Path | None = None
+    """Folder where events wait while the ledger is away, and from where they are written after a crash.
+    Shared by all workers of a host. None: `spool` in the state folder; without one they wait in memory."""
+    spool_bytes: int = 256 * 1024 * 1024
+    """Disk each worker may fill with them, 1 or more; beyond it and `queue_events` they are dropped."""
+    durable_events: bool = False
+    """Note each event in mapped memory as it ends, so that `kill -9` loses none; needs a spool."""
     flush_s: float = 1.0
     """Seconds between batches to the ledger, and the length of an energy window; above 0."""
     keys_refresh_s: float = 3.0
@@ -70,9 +81,21 @@ class GatewayConfig:
     """Written into every request event: `live`, or the run id of a rehearsal."""
 
     def __post_init__(self) -> None:
-        for name in ("cache_entries", "cache_bytes", "max_body_bytes", "memo_bytes", "host_cache_bytes"):
+        for name in (
+            "cache_entries",
+            "cache_bytes",
+            "max_body_bytes",
+            "memo_bytes",
+            "host_cache_bytes",
+            "max_connections",
+        ):
             _at_least(name, getattr(self, name), 1)
         _at_least("queue_events", self.queue_events, 1)
+        _at_least("spool_bytes", self.spool_bytes, 1)
+        if self.spool is None and self.state_dir is not None:
+            object.__setattr__(self, "spool", self.state_dir / "spool")
+        if self.durable_events and self.spool is None:
+            raise ConfigError("durable_events needs a spool", hint="set `spool` or `state_dir`")
         _at_least("drain_s", self.drain_s, 0)
         for name in ("timeout_s", "body_timeout_s", "flush_s", "keys_refresh_s"):
             if not getattr(self, name) > 0:

@@ -64,7 +64,7 @@ class Delivery:
     @property
     def full(self) -> bool:
         """The client reads more slowly than we write."""
-        return not self.gone and self._request.full
+        return not self.gone and self._request.blocked
 
     async def room(self) -> None:
         """Wait until the client has read most of what was written. Raises ClientGone."""

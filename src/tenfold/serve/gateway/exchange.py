@@ -1,98 +1,98 @@
-"""One request under way: what is known about it so far, and the event it becomes.
+"""One request under way: what is known about it so far, and the row it becomes.
 
-Slots are filled in as the request goes along its path; the recorder turns them into a fact off the event
-loop. It decides nothing.
+Fields are filled in as the request goes along its path; the recorder turns a batch of exchanges into
+columns off the event loop. It decides nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from tenfold.core.facts import RequestEvent
 
 
-class Exchange:
-    __slots__ = (
-        "at_s",
-        "backend",
-        "cached_from",
-        "carried_joules",
-        "carried_usd",
-        "completion_tokens",
-        "compute_s",
-        "ended",
-        "endpoint",
-        "error",
-        "id",
-        "key_name",
-        "latency_s",
-        "model",
-        "model_digest",
-        "prompt_tokens",
-        "started",
-        "status",
-        "stream",
-        "tenant",
-        "tier",
-        "ttft_s",
-    )
+class Exchange(msgspec.Struct, eq=False, array_like=True):
+    """A struct, because one is made per request and thousands are read at once: both at C speed."""
 
-    def __init__(self, endpoint: str, at_s: float, started: float) -> None:
-        self.id = ""
-        self.endpoint = endpoint
-        self.at_s = at_s
-        """Seconds since the epoch."""
-        self.started = started
-        """On the monotonic clock."""
-        self.ended = 0.0
-        """On the monotonic clock; 0 while under way."""
-        self.tenant = ""
-        self.key_name = ""
-        self.model = ""
-        self.model_digest = ""
-        self.backend = ""
-        self.tier = "refused"
-        self.status = 0
-        self.stream = False
-        self.prompt_tokens = 0
-        self.completion_tokens = 0
-        self.compute_s = 0.0
-        self.latency_s = 0.0
-        self.ttft_s: float | None = None
-        self.error: str | None = None
-        self.cached_from: str | None = None
-        self.carried_joules = 0.0
-        """Energy of windows that closed while this was still under way."""
-        self.carried_usd = 0.0
+    endpoint: str
+    at_s: float
+    """Seconds since the epoch."""
+    started: float
+    """On the monotonic clock."""
+    id: str = ""
+    tenant: str = ""
+    key_name: str = ""
+    model: str = ""
+    """As the client named it."""
+    model_digest: str = ""
+    backend: str = ""
+    """Empty until a backend has been chosen, which takes a model that is known."""
+    tier: str = "refused"
+    status: int = 0
+    stream: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the prompt's: those the backend had in its own cache."""
+    error: str | None = None
+    cached_from: str | None = None
+    response_id: str | None = None
+    """The id the answer itself carries, where that is another than ours."""
+    price_usd: float = 0.0
+    """What the budget is charged."""
+    ended: float = 0.0
+    """On the monotonic clock; 0 while under way."""
+    latency_s: float = 0.0
+    ttft_s: float | None = None
+    compute_s: float = 0.0
+    """What the engine says the answer took it."""
+    upstream_s: float | None = None
+    """From sending the request to a backend until its first byte; the rest of the way is ours."""
+    asked: tuple[str, ...] = ()
+    """Names of the tiers in the order they are asked; up to the one in `tier`, else all of them."""
+    follower: bool = False
+    """Shared the generation of an identical request under way."""
+    stood_in: str = ""
+    """The model that answered in place of the one asked for."""
+    retries: int = 0
+    """Attempts after the first, one after the other."""
+    hedges: int = 0
+    """Attempts sent while an earlier one was slow."""
+    refused_for: str = ""
+    """The code of our own refusal (`rate_limit_exceeded`, `insufficient_quota`, ...)."""
+    carried_joules: float = 0.0
+    """Energy of windows that closed while this was still under way."""
+    carried_usd: float = 0.0
 
-    def event(
-        self, source: str, joules: float, usd: float, gco2e: float, method: str
-    ) -> RequestEvent:
-        return RequestEvent(
-            id=self.id,
-            at_s=self.at_s,
-            tenant=self.tenant,
-            key_name=self.key_name,
-            endpoint=self.endpoint,
-            model=self.model,
-            model_digest=self.model_digest,
-            backend=self.backend,
-            tier=self.tier,
-            status=self.status,
-            stream=self.stream,
-            prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.completion_tokens,
-            latency_ms=self.latency_s * 1e3,
-            ttft_ms=None if self.ttft_s is None else self.ttft_s * 1e3,
-            usd=usd,
-            joules=joules,
-            energy_method=method,
-            gco2e=gco2e,
-            error=self.error,
-            source=source,
-            cached_from=self.cached_from,
-        )
+
+Columns = Mapping[str, Sequence[Any]]
+
+_IN_MS = {"latency_ms": "latency_s", "ttft_ms": "ttft_s"}
+RECORDED = tuple(
+    field.name
+    for field in dataclasses.fields(RequestEvent)
+    if field.name in Exchange.__struct_fields__
+)
+"""Fields of an event that are the exchange's own, under the same name. Others have their defaults."""
+
+
+def columns_of_rows(rows: Sequence[tuple[Any, ...]]) -> Columns:
+    """Field -> its values, of exchanges as rows of their fields (`msgspec.structs.astuple`), one or more."""
+    return dict(zip(Exchange.__struct_fields__, zip(*rows, strict=True), strict=True))
+
+
+def event_columns(columns: Columns) -> dict[str, Sequence[Any]]:
+    """What a RequestEvent has of it; energy, money and the source are the recorder's to add."""
+    made: dict[str, Sequence[Any]] = {name: columns[name] for name in RECORDED}
+    for name, seconds in _IN_MS.items():
+        made[name] = [None if value is None else value * 1e3 for value in columns[seconds]]
+    return made
 
 
 class Ids:

@@ -7,109 +7,59 @@ from typing import Any
 import orjson
 
 from tenfold.serve.cache.tier import Tiers
-from tenfold.serve.gateway.fleet import Fleet
-from tenfold.serve.gateway.metrics import Metrics, Page
+from tenfold.serve.gateway import families
+from tenfold.serve.gateway.page import rendered
 from tenfold.serve.gateway.recorder import Recorder
+from tenfold.serve.gateway.snapshot import Snapshot, Tally
+from tenfold.serve.router.breaker import CLOSED
+from tenfold.serve.router.fleet import Fleet
 
 
-def metrics_page(metrics: Metrics, tiers: Tiers, fleet: Fleet, recorder: Recorder) -> bytes:
-    page = Page()
-    page.family(
-        "tenfold_requests_total",
-        "counter",
-        "Requests answered or refused, by where the answer came from.",
-        [
-            ({"endpoint": endpoint, "tier": tier, "status": status}, count)
-            for (endpoint, tier, status), count in metrics.requests.items()
-        ],
-    )
-    page.histogram(
-        "tenfold_request_seconds",
-        "Time from the request's head to the last byte of its answer.",
-        [({"tier": tier}, histogram) for tier, histogram in metrics.latency.items()],
-    )
-    page.histogram(
-        "tenfold_time_to_first_token_seconds",
-        "Time to the first token of streamed answers.",
-        [({"tier": tier}, histogram) for tier, histogram in metrics.ttft.items()],
-    )
-    page.family(
-        "tenfold_tokens_total",
-        "counter",
-        "Tokens read and written.",
-        [
-            ({"tier": tier, "kind": kind}, count)
-            for kind, table in (
-                ("prompt", metrics.prompt_tokens),
-                ("completion", metrics.completion_tokens),
-            )
-            for tier, count in table.items()
-        ],
-    )
-    single: list[tuple[str, str, str, float]] = [
-        ("tenfold_clients_gone_total", "counter", "Clients that left before their answer was complete.", metrics.cancelled),
-        ("tenfold_generations_under_way", "gauge", "Generations that backends are working on.", fleet.outstanding),
-        ("tenfold_events_waiting", "gauge", "Request events not yet in the ledger.", recorder.num_waiting),
-        ("tenfold_events_dropped_total", "counter", "Request events lost because the queue was full.", recorder.num_dropped),
-        ("tenfold_facts_written_total", "counter", "Events and energy windows written to the ledger.", recorder.num_written),
-        ("tenfold_ledger_failures_total", "counter", "Times the ledger could not be read or written.", recorder.num_failed_writes),
-    ]  # fmt: skip
-    for name, kind, help, value in single:
-        page.family(name, kind, help, [({}, value)])
+def snapshot(tiers: Tiers, fleet: Fleet, recorder: Recorder, worker: str = "0") -> Snapshot:
+    """Everything this process knows in numbers. `merge` those of several workers into one page."""
+    tally = Tally()
+    tally.take(recorder.counted())
+    _of_recorder(tally, recorder)
+    tally.add(families.WORKER, 1, worker)
+    tally.add(families.GENERATIONS, fleet.outstanding)
+    for member in fleet.members:
+        tally.add(families.READY, int(member.state == "ready"), member.name)
+        tally.add(families.BREAKER, int(member.breaker.state != CLOSED), member.name)
+    for tier in tiers.chain:
+        tally.add(families.CACHE_ENTRIES, tier.num_entries, tier.name)
+        tally.add(families.CACHE_BYTES, tier.num_bytes, tier.name)
+    return tally.snapshot()
+
+
+def _of_recorder(tally: Tally, recorder: Recorder) -> None:
+    tally.add(families.WAITING, recorder.num_waiting)
+    tally.add(families.DROPPED, recorder.num_dropped)
+    tally.add(families.WRITTEN, recorder.num_written)
+    tally.add(families.FAILURES, recorder.num_failed_writes)
+    tally.add(families.SPOOL_BYTES, recorder.spool_bytes)
     book = recorder.book
     if book is not None:
-        page.family(
-            "tenfold_joules_total",
-            "counter",
-            "Energy of gateway and engine processes; shares of requests and the idle rest.",
-            [({"part": "requests"}, book.joules), ({"part": "idle"}, book.idle_joules)],
-        )
-        page.family(
-            "tenfold_energy_info",
-            "gauge",
-            "How energy is obtained: measured by counters, or modelled.",
-            [({"method": book.method}, 1)],
-        )
-        page.family(
-            "tenfold_usd_total",
-            "counter",
-            "Modelled cost; shares of requests and the idle rest.",
-            [({"part": "requests"}, book.usd), ({"part": "idle"}, book.idle_usd)],
-        )
-    page.family(
-        "tenfold_cache_entries",
-        "gauge",
-        "Answers held by a tier.",
-        [({"tier": tier.name}, tier.num_entries) for tier in tiers.chain],
-    )
-    page.family(
-        "tenfold_cache_bytes",
-        "gauge",
-        "Memory held by the answers of a tier, as it counts it.",
-        [({"tier": tier.name}, tier.num_bytes) for tier in tiers.chain],
-    )
-    page.family(
-        "tenfold_cache_lookups_total",
-        "counter",
-        "Lookups in the chain of tiers.",
-        [({"result": "hit"}, tiers.num_hits), ({"result": "miss"}, tiers.num_misses)],
-    )
-    page.family(
-        "tenfold_backend_ready",
-        "gauge",
-        "1 when a backend can answer.",
-        [
-            ({"backend": member.backend.name}, int(member.state == "ready"))
-            for member in fleet.members
-        ],
-    )
-    return page.text()
+        tally.add(families.JOULES, book.joules, "requests")
+        tally.add(families.JOULES, book.idle_joules, "idle")
+        tally.add(families.USD, book.usd, "requests")
+        tally.add(families.USD, book.idle_usd, "idle")
+        tally.add(families.ENERGY, 1, book.method)
 
 
-def health(fleet: Fleet, state: str) -> tuple[int, bytes]:
-    """200 while requests can be answered, 503 while starting or draining, with the reason."""
+def metrics_page(merged: Snapshot) -> bytes:
+    """Prometheus text of one worker's snapshot, or of all of them merged."""
+    return rendered(merged, families.FAMILIES)
+
+
+def health(fleet: Fleet, state: str, trouble: str | None = None) -> tuple[int, bytes]:
+    """200 while requests can be answered, 503 while starting or draining, with the reason.
+
+    `trouble`: what keeps events from the ledger (`Recorder.trouble`). Answers go on without it.
+    """
     if state == "serving" and not fleet.ready:
         state = "degraded" if fleet.cards() else "starting"
+    if state == "serving" and trouble is not None:
+        state = "degraded"
     body: dict[str, Any] = {
         "status": state,
         "models": [{"name": card.name, "digest": card.digest} for card in fleet.cards()],
@@ -122,4 +72,6 @@ def health(fleet: Fleet, state: str) -> tuple[int, bytes]:
             for member in fleet.members
         ],
     }
+    if trouble is not None:
+        body["ledger"] = trouble
     return (200 if state in ("serving", "degraded") else 503), orjson.dumps(body)

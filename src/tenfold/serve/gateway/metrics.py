@@ -1,121 +1,101 @@
-"""Counters and histograms of a gateway, and their Prometheus text.
+"""What the requests of this process added up to, batch by batch.
 
-The text follows the exposition format 0.0.4: HELP and TYPE once per family, label values escaped,
-cumulative buckets with `+Inf`, a final newline. Every label has a small fixed set of values; nothing that
-a client may choose freely becomes one. It reads no clock.
+The recorder's thread hands over the requests that ended since it last looked; the event loop counts
+nothing. Series that a client's words could multiply are bounded. It reads no clock and writes no text.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
+from tenfold.serve.gateway import families
 from tenfold.serve.gateway.exchange import Exchange
+from tenfold.serve.gateway.snapshot import Tally
 
-CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
-
-LATENCY_BUCKETS_S = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+CLIENT_GONE = 499
+_MAX_NAMES = 1_000
+"""Models, and reasons of refusals, told apart; what comes beyond is counted as `other`."""
+_AT = {name: index for index, name in enumerate(Exchange.__struct_fields__)}
+_kind_of = itemgetter(
+    *(
+        _AT[name]
+        for name in (
+            "endpoint", "tier", "status", "backend", "model", "refused_for", "follower", "asked",
+        )
+    )
 )  # fmt: skip
-"""From an exact hit (a tenth of a millisecond) to a long answer of a large model."""
+_LATENCY, _TTFT, _UPSTREAM = _AT["latency_s"], _AT["ttft_s"], _AT["upstream_s"]
+_PROMPT, _COMPLETION = _AT["prompt_tokens"], _AT["completion_tokens"]
+_RETRIES, _HEDGES = _AT["retries"], _AT["hedges"]
 
-
-class Histogram:
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...] = LATENCY_BUCKETS_S) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+Row = tuple[Any, ...]
 
 
 class Metrics:
-    """What the requests of this process added up to."""
+    """Counters and histograms of requests. For one thread; `tally` is copied for others."""
 
     def __init__(self) -> None:
-        self.requests: dict[tuple[str, str, int], int] = {}
-        self.prompt_tokens: dict[str, int] = {}
-        self.completion_tokens: dict[str, int] = {}
-        self.latency: dict[str, Histogram] = {}
-        self.ttft: dict[str, Histogram] = {}
-        self.cancelled = 0
+        self.tally = Tally()
+        self._models: set[str] = set()
+        self._reasons: set[str] = set()
 
-    def observe(self, exchange: Exchange) -> None:
-        tier = exchange.tier
-        label = (exchange.endpoint, tier, exchange.status)
-        self.requests[label] = self.requests.get(label, 0) + 1
-        latency = self.latency.get(tier)
-        if latency is None:
-            latency = self.latency[tier] = Histogram()
-            self.prompt_tokens[tier] = self.completion_tokens[tier] = 0
-        latency.observe(exchange.latency_s)
-        self.prompt_tokens[tier] += exchange.prompt_tokens
-        self.completion_tokens[tier] += exchange.completion_tokens
-        if exchange.ttft_s is not None:
-            self.ttft.setdefault(tier, Histogram()).observe(exchange.ttft_s)
-        if exchange.status == 499:
-            self.cancelled += 1
+    def take(self, rows: Sequence[Row]) -> None:
+        """Exchanges that ended, as rows of their fields. Those that are alike are counted together."""
+        groups: defaultdict[Row, list[Row]] = defaultdict(list)
+        for row in rows:
+            groups[_kind_of(row)].append(row)
+        for kind, alike in groups.items():
+            self._count(kind, alike)
 
+    def _count(self, kind: Row, rows: Sequence[Row]) -> None:
+        endpoint, tier, status, backend, model, refused_for, follower, asked = kind
+        add, observe = self.tally.add, self.tally.observe
+        add(families.REQUESTS, len(rows), endpoint, tier, status)
+        observe(families.LATENCY, [row[_LATENCY] for row in rows], tier)
+        prompt = sum([row[_PROMPT] or 0 for row in rows])
+        completion = sum([row[_COMPLETION] or 0 for row in rows])
+        add(families.TOKENS, prompt, tier, "prompt")
+        add(families.TOKENS, completion, tier, "completion")
+        firsts = [row[_TTFT] for row in rows if row[_TTFT] is not None]
+        if firsts:
+            observe(families.TTFT, firsts, tier)
+        for name in asked:
+            add(families.LOOKUPS, len(rows), name, "hit" if name == tier else "miss")
+            if name == tier:
+                break
+        if backend:
+            known = _bounded(self._models, model)
+            add(families.MODEL_REQUESTS, len(rows), known, backend)
+            add(families.MODEL_TOKENS, prompt, known, "prompt")
+            add(families.MODEL_TOKENS, completion, known, "completion")
+            self._attempts(backend, rows)
+        if refused_for:
+            add(families.REFUSED, len(rows), _bounded(self._reasons, refused_for))
+        if follower:
+            add(families.FOLLOWERS, len(rows))
+        if status == CLIENT_GONE:
+            add(families.GONE, len(rows))
 
-class Page:
-    """Families written one after the other."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-
-    def family(
-        self,
-        name: str,
-        kind: str,
-        help: str,
-        samples: Iterable[tuple[Mapping[str, Any], float]],
-    ) -> None:
-        self._head(name, kind, help)
-        for labels, value in samples:
-            self._lines.append(f"{name}{_labels(labels)} {_number(value)}")
-
-    def histogram(
-        self, name: str, help: str, samples: Iterable[tuple[Mapping[str, Any], Histogram]]
-    ) -> None:
-        self._head(name, "histogram", help)
-        for labels, histogram in samples:
-            cumulative = 0
-            for bound, count in zip(
-                [*map(_number, histogram.bounds), "+Inf"], histogram.counts, strict=True
-            ):
-                cumulative += count
-                self._lines.append(f"{name}_bucket{_labels({**labels, 'le': bound})} {cumulative}")
-            self._lines.append(f"{name}_sum{_labels(labels)} {_number(histogram.total)}")
-            self._lines.append(f"{name}_count{_labels(labels)} {cumulative}")
-
-    def text(self) -> bytes:
-        return ("\n".join(self._lines) + "\n").encode()
-
-    def _head(self, name: str, kind: str, help: str) -> None:
-        escaped = help.replace("\\", r"\\").replace("\n", r"\n")
-        self._lines.append(f"# HELP {name} {escaped}")
-        self._lines.append(f"# TYPE {name} {kind}")
+    def _attempts(self, backend: str, rows: Sequence[Row]) -> None:
+        for family, at in ((families.RETRIES, _RETRIES), (families.HEDGES, _HEDGES)):
+            further = sum([row[at] for row in rows])
+            if further > 0:
+                self.tally.add(family, further, backend)
+        added = [
+            max(0.0, (row[_LATENCY] if row[_TTFT] is None else row[_TTFT]) - row[_UPSTREAM])
+            for row in rows
+            if row[_UPSTREAM] is not None
+        ]
+        if added:
+            self.tally.observe(families.ADDED, added)
 
 
-def _labels(labels: Mapping[str, Any]) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
-
-
-def _escaped(value: Any) -> str:
-    return str(value).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _number(value: float) -> str:
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(value) if isinstance(value, int) else repr(float(value))
+def _bounded(seen: set[str], name: str) -> str:
+    if name not in seen:
+        if len(seen) >= _MAX_NAMES:
+            return "other"
+        seen.add(name)
+    return name

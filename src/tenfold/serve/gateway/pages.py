@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import orjson
 
 from tenfold.serve.backends.base import ModelCard
 from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.gateway.exposition import health, metrics_page
-from tenfold.serve.gateway.metrics import CONTENT_TYPE
+from tenfold.serve.gateway.page import CONTENT_TYPE
+from tenfold.serve.gateway.snapshot import merge
 from tenfold.serve.http.request import Request
+from tenfold.serve.protocols.ask import decode
 from tenfold.serve.refusal import Refusal, loggable, refusal_of, unknown_model
 
 if TYPE_CHECKING:
@@ -24,9 +27,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("tenfold.gateway")
 
 MODELS = "/v1/models"
+PURGE = "/admin/purge"
 _SETTLE_S = 2.0
 """How long `/metrics` waits for a window to close; a slow ledger must not hold up monitoring."""
 _JSON = b"content-type: application/json\r\n"
+
+
+class Purge(msgspec.Struct):
+    tags: Annotated[
+        list[Annotated[str, msgspec.Meta(min_length=1, max_length=200)]],
+        msgspec.Meta(min_length=1, max_length=100),
+    ]
 
 
 class Pages:
@@ -55,12 +66,12 @@ class Pages:
         if path == "/healthz":
             exchange.endpoint = path
             _reading(request)
-            status, body = health(gateway.fleet, gateway.state)
+            status, body = health(gateway.fleet, gateway.state, gateway.recorder.trouble)
             self._reply(request, exchange, status, _JSON, body)
-        elif path == "/" and gateway.mounts and _wants_a_page(request):
+        elif path == "/" and gateway.front_page is not None and _wants_a_page(request):
             exchange.endpoint = path
-            place = gateway.mounts[0][0].rstrip("/").encode() + b"/"
-            self._reply(request, exchange, 307, b"location: %b\r\n" % place, b"")
+            place = b"location: %b\r\n" % gateway.front_page.encode()
+            self._reply(request, exchange, 307, place, b"")
         elif path == MODELS or path.startswith(MODELS + "/"):
             exchange.endpoint = MODELS
             _reading(request)
@@ -81,6 +92,9 @@ class Pages:
                     raise unknown_model(loggable(name), [card.name for card in cards])
                 body = orjson.dumps(_card(found))
             self._reply(request, exchange, 200, _JSON, body)
+        elif path == PURGE:
+            exchange.endpoint = PURGE
+            self._purge(request, exchange)
         else:
             raise Refusal(
                 404,
@@ -89,13 +103,27 @@ class Pages:
                 code="unknown_url",
             )
 
+    def _purge(self, request: Request, exchange: Exchange) -> None:
+        """Forget stored answers: `{"tags": ["tenant:acme", "model:<digest>", "key:<surrogate>", "all"]}`."""
+        if request.method != "POST":
+            raise Refusal(405, f"Use POST on {PURGE}.", headers=((b"allow", b"POST"),))
+        gateway = self._gateway
+        grant = gateway.keys.admit(
+            request.header(b"authorization"), request.header(b"x-api-key"), "admin"
+        )
+        wanted, _ = decode(request.body, Purge)
+        for tag in wanted.tags:
+            gateway.tiers.purge(tag)
+        gateway.recorder.audit(grant.key_name, "cache.purge", ",".join(wanted.tags)[:1000])
+        self._reply(request, exchange, 200, _JSON, orjson.dumps({"purged": wanted.tags}))
+
     async def _metrics(self, request: Request, exchange: Exchange) -> None:
         gateway = self._gateway
         exchange.endpoint, exchange.tier = "/metrics", "none"
         try:
             # Energy and cost up to this moment, not up to the last window.
             await asyncio.to_thread(gateway.recorder.settle, _SETTLE_S)
-            body = metrics_page(gateway.metrics, gateway.tiers, gateway.fleet, gateway.recorder)
+            body = metrics_page(merge(await gateway.snapshots()))
             self._reply(request, exchange, 200, b"content-type: %b\r\n" % CONTENT_TYPE, body)
         except Exception as error:
             self._refuse(request, exchange, error)
@@ -116,7 +144,7 @@ class Pages:
         self._reply(request, exchange, refusal.status, _JSON + further, refusal.body())
 
     def _note(self, exchange: Exchange) -> None:
-        self._gateway.metrics.observe(exchange)
+        self._gateway.recorder.count(exchange)
 
 
 def _wants_a_page(request: Request) -> bool:

@@ -10,25 +10,31 @@ from __future__ import annotations
 
 import msgspec
 
-from tenfold.errors import BackendError
 from tenfold.serve.access.budgets.base import Reservation
 from tenfold.serve.access.budgets.budgets import Budgets
 from tenfold.serve.access.grant import Grant
 from tenfold.serve.access.limits import Limits
 from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Outcome, TokenUsage
-from tenfold.serve.cache.flight import Flight, Flights
+from tenfold.serve.cache.flight import Flight, Vacant
+from tenfold.serve.cache.flights import Flights
+from tenfold.serve.cache.policy import Wishes
+from tenfold.serve.cache.shared import SharedTier
 from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers
 from tenfold.serve.gateway.attempt import Attempt
 from tenfold.serve.gateway.delivery import EVENTS_HEAD, JSON_HEAD, Delivery
 from tenfold.serve.gateway.exchange import Exchange
+from tenfold.serve.gateway.parts import STREAMED, WHOLE
 from tenfold.serve.gateway.recorder import Recorder
 from tenfold.serve.gateway.work import Work
 from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import Ask
 from tenfold.serve.protocols.forms import CONVERTIBLE, events_from, whole_of
+from tenfold.serve.protocols.watch import without_usage
+from tenfold.serve.refusal import refusal_of
 from tenfold.serve.router.ask import RouteAsk
+from tenfold.serve.router.prefix import chain, conversation
 from tenfold.serve.router.routed import Routed
 from tenfold.serve.router.router import Router
 
@@ -36,8 +42,10 @@ STORABLE = frozenset(
     {"stop", "length", "end_turn", "max_tokens", "stop_sequence", "max_output_tokens"}
 )
 """Ends after which an answer is all there is to say; each protocol has its own words."""
+CLAIM_PATIENCE_S = 120.0
+"""How long to wait for an answer that another host is making."""
 DEFAULT_TOKENS = 4096
-"""What is set aside for an answer that nobody bounded."""
+"""What an answer that nobody bounded is taken for, where work is weighed."""
 
 
 class Path:
@@ -58,7 +66,7 @@ class Path:
         self._router = router
         self._limits = limits
         self._budgets = budgets
-        self._prices = prices
+        self.prices = prices
         self._recorder = recorder
 
     def replay(
@@ -100,6 +108,8 @@ class Path:
             id,
             exchange.tier.encode(),
         )
+        if exchange.stood_in:
+            lines += b"x-tenfold-model: %b\r\n" % exchange.stood_in.encode()
         book = self._recorder.book
         if book is not None and book.joules_per_request and not exchange.stream:
             joules = book.joules_per_request + exchange.compute_s * book.joules_per_compute_s
@@ -115,9 +125,7 @@ class Path:
         grant: Grant,
         attempt: Attempt,
         key: bytes | None,
-        *,
-        look: bool,
-        store: bool,
+        wanted: Wishes,
     ) -> None:
         """The rest of the way. Raises Refusal and whatever a backend raises as long as nothing was sent;
         afterwards what goes wrong is told within the stream."""
@@ -125,30 +133,68 @@ class Path:
         delivery = Delivery(request, exchange, ask.include_usage)
         request.on_gone = work.client_left
         work.delivery = delivery
+        vacant: Vacant | None = None
         while True:
             if key is None:
                 await self._generate(delivery, exchange, ask, grant, attempt, work.deadline)
                 return
-            if look and self._tiers.goes_further:
+            if wanted.look and (self._tiers.remote is not None or self._tiers.lookups):
                 found = await self._tiers.get_remote(key)
-                if found is not None:
+                if found is not None and wanted.suits(found[1], exchange.at_s):
                     exchange.tier = found[0]
-                    if self.replay(
-                        request, exchange, key, found[1], ask.stream, ask.include_usage
-                    ):
+                    if self.replay(request, exchange, key, found[1], ask.stream, ask.include_usage):
                         return
-            place = key + (b"s" if ask.stream else b"w")
-            flight = self._flights.find(place) if look else None
-            if flight is not None:
-                if await self._follow(flight, delivery, exchange):
-                    return
-                continue
-            flight = self._flights.lead(place) if look else None
-            work.flight = flight
-            await self._generate(
-                delivery, exchange, ask, grant, attempt, work.deadline, flight, key if store else None
-            )
-            return
+            if not wanted.look or wanted.max_age_s is not None:
+                await self._generate(
+                    delivery,
+                    exchange,
+                    ask,
+                    grant,
+                    attempt,
+                    work.deadline,
+                    None,
+                    key if wanted.store else None,
+                )
+                return
+            flight, leads = self._flights.join(key + (STREAMED if ask.stream else WHOLE), vacant)
+            if leads:
+                work.flight = flight
+                with flight:
+                    if not await self._elsewhere(request, exchange, ask, key, flight):
+                        await self._generate(
+                            delivery,
+                            exchange,
+                            ask,
+                            grant,
+                            attempt,
+                            work.deadline,
+                            flight,
+                            key if wanted.store else None,
+                        )
+                return
+            try:
+                await self._follow(flight, request, delivery, exchange, ask, key)
+            except Vacant as left:
+                vacant = left  # the leader is lost and nothing was sent yet: the next one leads
+            else:
+                return
+
+    async def _elsewhere(
+        self, request: Request, exchange: Exchange, ask: Ask, key: bytes, flight: Flight
+    ) -> bool:
+        """Whether another host was making this very answer, and has."""
+        shared = self._tiers.remote
+        if not isinstance(shared, SharedTier):
+            return False
+        found = await shared.claim(key, CLAIM_PATIENCE_S)
+        if isinstance(found, Stored):
+            exchange.tier = shared.name
+            if self.replay(request, exchange, key, found, ask.stream, ask.include_usage):
+                flight.end(None, found)
+                return True
+        elif found is not None:
+            flight.on_landing(found.release)
+        return False
 
     async def _generate(
         self,
@@ -166,11 +212,10 @@ class Path:
         answer: Routed | None = None
         parts: list[bytes] = []
         try:
-            most_tokens = ask.num_choices * (
-                DEFAULT_TOKENS if ask.max_tokens is None else ask.max_tokens
-            )
             if grant.accounts:
-                usd = self._prices.estimate(ask.model, len(ask.body), most_tokens)
+                usd = self.prices.estimate(
+                    ask.model, len(ask.body), ask.max_tokens, ask.num_choices
+                )
                 reservation = await self._budgets.reserve(grant, usd, exchange.id)
             exchange.tier = "model"
             self._recorder.begin(exchange)
@@ -178,24 +223,35 @@ class Path:
                 RouteAsk(
                     ask.model,
                     tenant=grant.tenant,
-                    tokens=len(ask.body) // 4 + most_tokens,
+                    tokens=len(ask.body) // 4
+                    + ask.num_choices * (ask.max_tokens or DEFAULT_TOKENS),
                     slots=ask.num_choices,
+                    prefix=(
+                        chain(ask.model, conversation(ask.plain))
+                        if self._router.reads_prefix
+                        else ()
+                    ),
                     deadline=deadline,
+                    stream=ask.stream,
+                    side_effects=ask.side_effects,
                 ),
                 attempt,
             )
             exchange.backend, exchange.model_digest = answer.member.name, answer.card.digest
             outcome: Outcome = answer.outcome
+            if answer.card.name != ask.model:
+                exchange.stood_in = answer.card.name
             if ask.stream:
                 delivery.head = self.headers(exchange)
-                async for part in answer:
+
+                def take(part: bytes) -> bool:
                     parts.append(part)
                     if flight is not None:
                         flight.publish(part)
                     delivery.part(part, outcome.usage_event)
-                    if delivery.full:
-                        await delivery.room()
-                delivery.end()
+                    return delivery.full
+
+                await answer.pour(take, delivery.room)
                 _note(exchange, outcome)
             else:
                 async for part in answer:
@@ -205,38 +261,61 @@ class Path:
                     delivery.whole(part)
                     if flight is not None:
                         flight.publish(part)
+            stored = None
             if key is not None and _storable(outcome):
-                self._tiers.put(key, _stored(exchange, grant, outcome, b"".join(parts), ask.stream))
+                stored = _stored(exchange, grant, outcome, b"".join(parts), ask.stream)
+                self._tiers.put(key, stored)
             if flight is not None:
-                flight.end(outcome)
+                flight.end(outcome, stored)
+            if ask.stream:
+                delivery.end()
         except BaseException as error:
             if flight is not None:
-                flight.fail(error)
+                flight.fail(error, shared=_own_fault(error))
             raise
         finally:
             if answer is not None:
                 answer.close()
-                exchange.hedged, exchange.attempts = answer.hedged, answer.attempts
+                exchange.hedges, exchange.retries = int(answer.hedged), answer.attempts - 1
+                exchange.upstream_s = answer.first_part_s
             self._settle(exchange, ask, grant, reservation, parts if answer is not None else None)
 
-    async def _follow(self, flight: Flight, delivery: Delivery, exchange: Exchange) -> bool:
-        """Read along with an answer that somebody else is getting. False when its leader is lost and
-        nothing was sent yet: then the next one leads."""
-        exchange.tier = "flight"
-        delivery.head = self.headers(exchange)
-        async for part in flight.follow():
-            if exchange.stream:
-                delivery.part(part, flight.outcome.usage_event)
-                if delivery.full:
-                    await delivery.room()
-            else:
-                delivery.whole(part)
-        if exchange.stream:
-            delivery.end()
-        exchange.cached_from = flight.outcome.response_id
-        _note(exchange, flight.outcome)
-        exchange.compute_s = 0.0  # it is the leader's
-        return True
+    async def _follow(
+        self,
+        flight: Flight,
+        request: Request,
+        delivery: Delivery,
+        exchange: Exchange,
+        ask: Ask,
+        key: bytes,
+    ) -> None:
+        """Read along with an answer that somebody else is getting. Raises Vacant when its leader is lost
+        before anything was sent."""
+        follower = flight.follow()
+        try:
+            await follower.begun()
+            exchange.tier, exchange.follower = "flight", True
+            stored = flight.stored
+            if stored is not None and self.replay(
+                request, exchange, key, stored, ask.stream, ask.include_usage
+            ):
+                return
+            delivery.head = self.headers(exchange)
+            async for part in follower:
+                if ask.stream:
+                    delivery.part(part if ask.include_usage else without_usage(part), b"")
+                    if delivery.full:
+                        await delivery.room()
+                else:
+                    delivery.whole(part)
+            if ask.stream:
+                delivery.end()
+        finally:
+            follower.close()
+        if isinstance(flight.outcome, Outcome):
+            exchange.cached_from = flight.outcome.response_id
+            _note(exchange, flight.outcome)
+            exchange.compute_s = 0.0  # it is the leader's
 
     def _settle(
         self,
@@ -254,15 +333,15 @@ class Path:
         if not exchange.prompt_tokens and parts:
             exchange.prompt_tokens = max(1, len(ask.body) // 4)
             exchange.completion_tokens = len(parts) if ask.stream else len(parts[0]) // 4
-        usage = TokenUsage(exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens)
+        usage = TokenUsage(
+            exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens
+        )
         if usage.total_tokens:
-            exchange.price_usd = self._prices.cost(ask.model, usage)
+            exchange.price_usd = self.prices.cost(ask.model, usage)
             self._limits.spent(grant, usage.total_tokens)
         self._budgets.settle(reservation, exchange.price_usd)
 
-    def _converted(
-        self, endpoint: str, key: bytes, stored: Stored, stream: bool
-    ) -> Stored | None:
+    def _converted(self, endpoint: str, key: bytes, stored: Stored, stream: bool) -> Stored | None:
         """The answer with its other form added, and kept so."""
         if endpoint not in CONVERTIBLE:
             return None
@@ -331,6 +410,7 @@ def _span(events: bytes, usage_event: bytes) -> tuple[int, int] | None:
     return None if start < 0 else (start, start + len(usage_event))
 
 
-def broken_off(error: Exception) -> BackendError:
-    """What a client is told when its answer breaks off in the middle."""
-    return error if isinstance(error, BackendError) else BackendError("the answer broke off")
+def _own_fault(error: BaseException) -> bool:
+    """Whether whoever asks the same gets the same: the request is at fault, not the moment."""
+    status = refusal_of(error).status if isinstance(error, Exception) else 0
+    return 400 <= status < 500 and status not in (401, 403, 408, 409, 429, 499)

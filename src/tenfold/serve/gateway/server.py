@@ -1,73 +1,30 @@
-"""Serving a gateway: uvicorn on uvloop and httptools, with a drain that ends well.
+"""Serving a gateway: sockets, signals, and a drain that ends well.
 
-Uvicorn's own signal handling raises the signal again after its shutdown, which would kill the process
-before it has said goodbye; here SIGTERM and SIGINT begin the drain and the process ends by returning.
+SIGTERM and SIGINT begin the drain: no new connections, answers under way go on, events are written, and the
+process ends by returning. A second signal ends it at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import signal
 import socket
+import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import uvicorn
-
-from tenfold.errors import ConfigError, InfrastructureError
-from tenfold.serve.gateway.app import Gateway
-from tenfold.serve.gateway.connection import Connection
+from tenfold.errors import ConfigError
+from tenfold.serve.gateway.app import Gateway, refusal_head
+from tenfold.serve.http.limits import Limits
+from tenfold.serve.http.server import listen, serve_on
+from tenfold.serve.refusal import Refusal
 
 KEEP_ALIVE_S = 75
 """Idle connections are kept longer than the usual client's or proxy's pool keeps them (60 s), so that the
 other side closes first and no request meets a closing connection."""
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
-        super().__init__(config)
-        self._gateway = gateway
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Begin the drain on a signal, a second one ends it at once; nothing is raised afterwards."""
-        loop = asyncio.get_running_loop()
-        caught = []
-        for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
-                loop.add_signal_handler(number, self.begin_drain)
-                caught.append(number)
-        try:
-            yield
-        finally:
-            for number in caught:
-                loop.remove_signal_handler(number)
-
-    def begin_drain(self) -> None:
-        self.force_exit = self.should_exit
-        self._gateway.drain()
-        self.should_exit = True
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 lets the machine choose. Raises InfrastructureError when it is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-        sock.listen(2048)
-    except OSError as error:
-        sock.close()
-        raise InfrastructureError(
-            f"cannot listen: {error.strerror or error}",
-            where=f"{host}:{port}",
-            hint="choose another port, or 0 for a free one",
-        ) from None
-    sock.setblocking(False)
-    return sock
 
 
 def check_exposure(gateway: Gateway, host: str) -> None:
@@ -90,6 +47,8 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     *,
+    sockets: list[socket.socket] | None = None,
+    tls: ssl.SSLContext | None = None,
     on_listening: Callable[[str, Callable[[], None]], None] | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -97,50 +56,86 @@ async def serve(
 
     `on_listening(url, drain)` is called once connections are accepted; `drain` does what SIGTERM does.
     With `on_ready(url)`, called once every backend has started, a backend that cannot start ends the
-    serving and its error is raised; without it the gateway stays and tries again.
+    serving and its error is raised; without it the gateway stays and tries again. `sockets`: listening ones
+    that somebody else made, instead of `host` and `port`.
     Raises ConfigError, InfrastructureError (the port), and what `Gateway.startup` raises.
     """
     check_exposure(gateway, host)
-    sock = listen(host, port)
-    config = uvicorn.Config(
-        gateway,
-        http=Connection,
-        ws="none",
-        lifespan="off",  # startup runs below, so that its errors arrive as themselves
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=gateway.config.drain_s,  # type: ignore[arg-type]
-    )
-    server = _Server(config, gateway)
+    made = sockets or [listen(host, port)]
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{sock.getsockname()[1]}"
+    url = f"{'http' if tls is None else 'https'}://{shown}:{made[0].getsockname()[1]}"
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    at_once = asyncio.Event()
 
-    async def announce(tell: Callable[[str], None]) -> None:
-        try:
-            await gateway.fleet.settled()
-        except BaseException:
-            server.begin_drain()
-            raise
-        tell(url)
+    def begin_drain() -> None:
+        if ending.is_set():
+            at_once.set()
+        gateway.drain()
+        ending.set()
 
+    caught = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
+            loop.add_signal_handler(number, begin_drain)
+            caught.append(number)
     announcing: asyncio.Task[None] | None = None
+    server = None
     try:
         await gateway.startup()
+        server = await serve_on(
+            made, gateway.handle, _limits(gateway), tls, refuse=_refuse, admit_head=None
+        )
         if on_listening is not None:
-            on_listening(url, server.begin_drain)
+            on_listening(url, begin_drain)
         if on_ready is not None:
-            announcing = asyncio.create_task(announce(on_ready))
-        await server.serve(sockets=[sock])
+            announcing = asyncio.create_task(_announce(gateway, url, on_ready, begin_drain))
+        await ending.wait()
+        draining = asyncio.ensure_future(server.drain(gateway.config.drain_s))
+        hurry = asyncio.ensure_future(at_once.wait())
+        await asyncio.wait((draining, hurry), return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, hurry):
+            task.cancel()
     finally:
         if announcing is not None and not announcing.done():
             announcing.cancel()
+        for number in caught:
+            loop.remove_signal_handler(number)
         await gateway.shutdown()
-        sock.close()
+        if server is not None:
+            await server.cut()
+        for sock in made:
+            sock.close()
     if announcing is not None and announcing.done() and not announcing.cancelled():
         announcing.result()
+
+
+async def _announce(
+    gateway: Gateway, url: str, tell: Callable[[str], None], begin_drain: Callable[[], None]
+) -> None:
+    try:
+        await gateway.fleet.settled()
+    except BaseException:
+        begin_drain()
+        raise
+    tell(url)
+
+
+def _limits(gateway: Gateway) -> Limits:
+    config = gateway.config
+    return Limits(
+        max_body_bytes=config.max_body_bytes,
+        head_timeout_s=config.body_timeout_s,
+        body_timeout_s=config.body_timeout_s,
+        keep_alive_s=KEEP_ALIVE_S,
+        max_connections=config.max_connections,
+    )
+
+
+def _refuse(status: int, code: str, message: str) -> tuple[bytes, bytes]:
+    """What is not even a request gets OpenAI's error all the same: its sender is likeliest to read that."""
+    refusal = Refusal(status, message, code=code)
+    return refusal_head(refusal, "none"), refusal.body()
 
 
 def run(
@@ -148,6 +143,8 @@ def run(
     host: str = "127.0.0.1",
     port: int = 8000,
     *,
+    sockets: list[socket.socket] | None = None,
+    tls: ssl.SSLContext | None = None,
     on_listening: Callable[[str, Callable[[], None]], None] | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
@@ -155,8 +152,23 @@ def run(
     # The recorder's thread gives the interpreter back this soon when the event loop wants it; Python's
     # 5 ms would show in every answer that meets a batch being written.
     sys.setswitchinterval(0.0005)
+    # What was made until now stays: the collector need not look through it again and again. A request
+    # leaves no cycles behind, so it may come less often, too.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(gateway, host, port, on_listening=on_listening, on_ready=on_ready))
+        runner.run(
+            serve(
+                gateway,
+                host,
+                port,
+                sockets=sockets,
+                tls=tls,
+                on_listening=on_listening,
+                on_ready=on_ready,
+            )
+        )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -33,10 +33,8 @@ class Work:
         """The client closed its connection. What it asked for goes on only if others read along."""
         if self.delivery is not None:
             self.delivery.gone = True
-        if self.flight is None or not self.flight.num_followers:
+        if self.flight is None or self.task is None or not self.flight.adopt(self.task):
             self.end("client")
-        else:
-            self.flight.on_abandoned = lambda: self.end("client")
 
     def end(self, why: str) -> None:
         if self.task is not None and not self.task.done() and not self.ended_by:

@@ -46,9 +46,9 @@ class Ask:
         "model",
         "num_choices",
         "plain",
+        "side_effects",
         "stream",
         "typed",
-        "varies",
     )
 
     def __init__(
@@ -63,7 +63,7 @@ class Ask:
         include_usage: bool = False,
         num_choices: int = 1,
         max_tokens: int | None = None,
-        varies: bool = False,
+        side_effects: bool = False,
     ) -> None:
         self.endpoint = endpoint
         self.model = model
@@ -79,8 +79,8 @@ class Ask:
         self.num_choices = num_choices
         self.max_tokens = max_tokens
         """Most tokens each choice may have, where the client says so."""
-        self.varies = varies
-        """Whether asking twice is meant to give two answers."""
+        self.side_effects = side_effects
+        """Whether answering twice would do something twice: the server itself runs tools, or keeps it."""
 
 
 class Dialect(Protocol):
@@ -198,7 +198,17 @@ def stream_options(stream: bool | None, options: StreamOptions | None) -> bool:
 def unsupported(extra: Mapping[str, Any], model: str) -> None:
     """Raises Refusal (400) for a field whose wish an engine of ours cannot grant: an answer that passes
     over it would look like one that kept to it."""
-    for name in ("tools", "functions", "logit_bias", "logprobs", "top_logprobs", "audio", "best_of", "echo", "suffix"):
+    for name in (
+        "tools",
+        "functions",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "audio",
+        "best_of",
+        "echo",
+        "suffix",
+    ):
         if extra.get(name):
             raise _beyond(name, model)
     wanted = extra.get("response_format")

@@ -13,9 +13,11 @@ from typing import Any
 
 import orjson
 
+from tenfold.serve.protocols.place import MISSHAPEN
 from tenfold.serve.protocols.watch import data_of, events_of
 from tenfold.serve.refusal import Refusal
 
+_ODD = "The model's server sent a chunk that is none."
 TEXT, REASONING, REFUSAL, CALL = "text", "reasoning", "refusal", "call"
 
 
@@ -66,6 +68,8 @@ class BlockStream:
 
     def __init__(self, id: str) -> None:
         self.ended = False
+        self.failed = False
+        """It broke off: what came out is not an answer to keep."""
         self._id = id
         self._begun = False
         self._queue: deque[Block] = deque()
@@ -118,6 +122,12 @@ class BlockStream:
         """The upstream is through. Idempotent."""
         if self.ended:
             return b""
+        try:
+            return self._end()
+        except MISSHAPEN:
+            return self.fail(Refusal(502, _ODD))
+
+    def _end(self) -> bytes:
         out = [] if self._begun else [self._start({})]
         while self._queue:
             block = self._queue[0]
@@ -128,8 +138,8 @@ class BlockStream:
                     )
                 out.append(self._opening(block))
             out.append(self._shutting(block))
-        self.ended = True
         out.append(self._finish())
+        self.ended = True
         return b"".join(out)
 
     def fail(self, refusal: Refusal) -> bytes:
@@ -137,7 +147,7 @@ class BlockStream:
         if self.ended:
             return b""
         head = b"" if self._begun else self._start({})
-        self.ended = True
+        self.ended = self.failed = True
         return head + self._failed(refusal)
 
     def _chunk(self, data: bytes) -> bytes:
@@ -164,8 +174,8 @@ class BlockStream:
                         block.pieces.append(piece)
                         return self._grown(block, piece, None)
             return self._unusual(chunk, choice)
-        except (orjson.JSONDecodeError, AttributeError, TypeError, KeyError, IndexError):
-            return self.fail(Refusal(502, "The model's server sent a chunk that is none."))
+        except MISSHAPEN:
+            return self.fail(Refusal(502, _ODD))
 
     def _unusual(self, chunk: Mapping[str, Any], choice: Mapping[str, Any] | None) -> bytes:
         error = chunk.get("error")

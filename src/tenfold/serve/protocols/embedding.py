@@ -9,7 +9,7 @@ import base64
 from array import array
 from collections.abc import Sequence
 from sys import byteorder
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import orjson
@@ -37,7 +37,9 @@ class Embedding(OpenAIErrors):
     def read(self, body: bytes) -> Ask:
         request, plain = decode(body, EmbeddingRequest)
         num_texts(request.input, "input")
-        for index, text in enumerate((request.input,) if isinstance(request.input, str) else request.input):
+        for index, text in enumerate(
+            (request.input,) if isinstance(request.input, str) else request.input
+        ):
             if text == "" or text == []:
                 where = "input" if isinstance(request.input, str) else f"input[{index}]"
                 raise Refusal(400, f"`{where}` is empty.", param=where)

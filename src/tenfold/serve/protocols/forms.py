@@ -53,7 +53,12 @@ def whole_of(events: bytes) -> bytes | None:
     for index in sorted(choices):
         choice = choices[index]
         if deltas[index]:
-            message = {"role": "assistant", "content": None, "refusal": None, **merged(deltas[index])}
+            message = {
+                "role": "assistant",
+                "content": None,
+                "refusal": None,
+                **merged(deltas[index]),
+            }
             if message.get("tool_calls") and not message["content"]:
                 message["content"] = None
             choice["message"] = message

@@ -12,7 +12,7 @@ import msgspec
 
 from tenfold.serve.protocols.ask import Ask, Count, Mass, Temperature, decode
 from tenfold.serve.protocols.messages_answer import from_chat
-from tenfold.serve.protocols.messages_error import error_body
+from tenfold.serve.protocols.messages_error import error_body, error_event
 from tenfold.serve.protocols.messages_request import to_chat
 from tenfold.serve.protocols.messages_stream import MessagesStream
 from tenfold.serve.refusal import Refusal
@@ -23,16 +23,21 @@ class Turn(msgspec.Struct):
     content: str | list[dict[str, Any]]
 
 
-class MessagesRequest(msgspec.Struct, kw_only=True):
+class Prompted(msgspec.Struct, kw_only=True):
+    """What makes up a prompt."""
+
     model: str
     messages: Annotated[list[Turn], msgspec.Meta(min_length=1, max_length=100_000)]
-    max_tokens: Count
     system: str | list[dict[str, Any]] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: dict[str, Any] | None = None
     thinking: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
     output_config: dict[str, Any] | None = None
+
+
+class MessagesRequest(Prompted, kw_only=True):
+    max_tokens: Count
+    metadata: dict[str, Any] | None = None
     stop_sequences: list[Annotated[str, msgspec.Meta(min_length=1)]] | None = None
     temperature: Temperature | None = None
     top_p: Mass | None = None
@@ -58,11 +63,13 @@ class Messages:
             stream=bool(request.stream),
             include_usage=True,
             max_tokens=request.max_tokens,
-            varies=request.temperature != 0,
         )
 
     def refused(self, refusal: Refusal, id: str) -> bytes:
         return error_body(refusal, id)
+
+    def broken(self, refusal: Refusal, id: str) -> bytes:
+        return error_event(refusal, id)
 
     to_chat = staticmethod(to_chat)
     from_chat = staticmethod(from_chat)

@@ -12,6 +12,7 @@ import orjson
 
 from tenfold.errors import BackendError
 from tenfold.serve.protocols.blocks import CALL, REASONING, REFUSAL, Block, blocks_of, matched_stop
+from tenfold.serve.protocols.place import MISSHAPEN
 
 STOP_REASONS = {
     "stop": "end_turn",
@@ -25,11 +26,15 @@ STOP_REASONS = {
 def from_chat(answer: Mapping[str, Any], request: Mapping[str, Any], id: str) -> bytes:
     """The message that says what a chat answer says. Raises BackendError when it is no chat answer."""
     try:
-        choice = answer["choices"][0]
-        blocks = blocks_of(choice, id)
-        reason = choice.get("finish_reason")
-    except (KeyError, IndexError, TypeError, AttributeError):
+        return _message(answer, request, id)
+    except MISSHAPEN:
         raise BackendError("the server did not answer with a chat completion") from None
+
+
+def _message(answer: Mapping[str, Any], request: Mapping[str, Any], id: str) -> bytes:
+    choice = answer["choices"][0]
+    blocks = blocks_of(choice, id)
+    reason = choice.get("finish_reason")
     shown = wants_thinking(request)
     content = [_block(block, reason) for block in blocks if shown or block.kind != REASONING]
     plain = message(
@@ -81,7 +86,7 @@ def ending(
 def usage_of(usage: Any) -> dict[str, Any]:
     """Prompt tokens read from a cache are in chat's `prompt_tokens`, and beside `input_tokens` here."""
     said: Mapping[str, Any] = usage if isinstance(usage, dict) else {}
-    prompt, cached = _count(said, "prompt_tokens"), 0
+    prompt, cached = prompt_tokens(said), 0
     details = said.get("prompt_tokens_details")
     if isinstance(details, dict):
         cached = min(prompt, _count(details, "cached_tokens"))
@@ -136,6 +141,10 @@ def _input(block: Block, reason: Any) -> Any:
         f"the model called `{block.name}` with arguments that are no JSON object",
         seen=block.text[:200],
     )
+
+
+def prompt_tokens(usage: Mapping[str, Any]) -> int:
+    return _count(usage, "prompt_tokens")
 
 
 def _count(counts: Mapping[str, Any], name: str) -> int:

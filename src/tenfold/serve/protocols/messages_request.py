@@ -33,6 +33,7 @@ _TRANSLATED = frozenset(
     }
 )
 _REFUSED = ("container", "inference_geo", "mcp_servers", "user_profile_id", "diagnostics")
+_HANDLED = _TRANSLATED.union(_REFUSED)
 
 
 class Tool(msgspec.Struct):
@@ -57,7 +58,7 @@ def to_chat(plain: Mapping[str, Any], *, limit: str = "max_tokens") -> dict[str,
     chat: dict[str, Any] = {"model": plain["model"], "messages": _messages(plain)}
     chat[limit] = plain["max_tokens"]
     for name, value in plain.items():
-        if name not in _TRANSLATED and value is not None:
+        if name not in _HANDLED and value is not None:
             chat[_RENAMED.get(name, name)] = value
     tools = plain.get("tools")
     if tools:
@@ -141,7 +142,7 @@ _TOOL_FIELDS = frozenset(
 def _choose(chat: dict[str, Any], choice: Mapping[str, Any] | None) -> None:
     if choice is None:
         return
-    kind = choice.get("type")
+    kind = str(choice.get("type"))
     if kind == "tool":
         name = typed(choice.get("name"), str, "tool_choice.name")
         chat["tool_choice"] = {"type": "function", "function": {"name": name}}
@@ -190,9 +191,9 @@ def _reason(chat: dict[str, Any], plain: Mapping[str, Any]) -> None:
 
 def _no_context_edits(given: Any) -> None:
     """Clients ask by habit that nothing be cleared, which is what happens."""
-    edits = given.get("edits") if isinstance(given, dict) else given
-    for at, edit in enumerate(edits or ()):
-        if not isinstance(edit, dict) or edit.get("keep") != "all":
+    edits = typed(given or {}, dict[str, Any], "context_management").get("edits") or []
+    for at, edit in enumerate(typed(edits, list[dict[str, Any]], "context_management.edits")):
+        if edit.get("keep") != "all":
             raise untranslatable(
                 f"context_management.edits[{at}]", "cannot be honoured by the server of this model."
             )

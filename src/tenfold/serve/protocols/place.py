@@ -15,6 +15,9 @@ from tenfold.serve.refusal import Refusal
 
 T = TypeVar("T")
 
+MISSHAPEN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading an answer raises whose JSON is of another shape than its protocol's."""
+
 
 def typed(value: Any, into: type[T], at: str) -> T:
     """`value` as `into`. Raises Refusal with the place below `at` that does not fit."""

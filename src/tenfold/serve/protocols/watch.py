@@ -55,9 +55,6 @@ class ChatWatch:
             return
         self._begun = True
         outcome = self.outcome
-        if part.rstrip().endswith(_DONE):
-            outcome.complete = True
-            outcome.finish_reasons = tuple(self._reasons.values())
         for event, plain in _decoded(part):
             if not outcome.response_id:
                 outcome.response_id = _text(plain.get("id"))
@@ -70,6 +67,9 @@ class ChatWatch:
                 outcome.usage = usage
                 if not choices:
                     outcome.usage_event = event
+        if part.rstrip().endswith(_DONE):  # last: the reason may have come in the same part
+            outcome.complete = True
+            outcome.finish_reasons = tuple(self._reasons.values())
 
     def whole(self, body: bytes) -> None:
         plain = _object(body)
@@ -163,7 +163,11 @@ class ResponsesWatch:
         if self._telling(part) is None:
             return
         for _, plain in _decoded(part):
-            if plain.get("type") in ("response.completed", "response.incomplete", "response.failed"):
+            if plain.get("type") in (
+                "response.completed",
+                "response.incomplete",
+                "response.failed",
+            ):
                 response = plain.get("response")
                 if isinstance(response, dict):
                     self._response(response)
@@ -219,6 +223,19 @@ def usage_of(given: Any) -> TokenUsage | None:
     )
 
 
+_USAGE = re.compile(rb'_tokens"\s*:').search
+
+
+def without_usage(part: bytes) -> bytes:
+    """The events of a chat stream without the one that only carries usage."""
+    if _USAGE(part) is None:
+        return part
+    for event, plain in _decoded(part):
+        if plain.get("usage") and plain.get("choices") == []:
+            part = part.replace(event, b"", 1)
+    return part
+
+
 def data_of(event: bytes) -> bytes:
     """What an event carries: its `data:` lines joined."""
     lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
@@ -228,7 +245,9 @@ def data_of(event: bytes) -> bytes:
 def events_of(part: bytes) -> list[bytes]:
     """The whole events in `part`, each with the blank line that ends it."""
     if b"\r" in part:
-        return [event for event in re.findall(rb"(?s).*?(?:\r\n\r\n|\n\n|\r\r)", part) if event.strip()]
+        return [
+            event for event in re.findall(rb"(?s).*?(?:\r\n\r\n|\n\n|\r\r)", part) if event.strip()
+        ]
     return [event + b"\n\n" for event in part.split(b"\n\n") if event.strip()]
 
 

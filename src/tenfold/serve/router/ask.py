@@ -7,7 +7,7 @@ class RouteAsk:
     """One request in search of a member. Only `model` is needed."""
 
     __slots__ = (
-        "deadline", "model", "prefix", "priority", "side_effects", "slots", "tenant", "tokens",
+        "deadline", "model", "prefix", "priority", "side_effects", "slots", "stream", "tenant", "tokens",
     )  # fmt: skip
 
     def __init__(
@@ -20,6 +20,7 @@ class RouteAsk:
         slots: int = 1,
         prefix: tuple[int, ...] = (),
         deadline: float | None = None,
+        stream: bool = False,
         side_effects: bool = False,
     ) -> None:
         self.model = model
@@ -35,5 +36,7 @@ class RouteAsk:
         """Chained hashes of the prompt's blocks, `prefix.chain`; () unless the policy reads them."""
         self.deadline = deadline
         """On the monotonic clock; nothing is begun and nobody waits beyond it."""
+        self.stream = stream
+        """How soon a first part may be expected; only hedging asks."""
         self.side_effects = side_effects
         """A second run would do something twice: retried only when surely not begun, never hedged."""

@@ -21,8 +21,8 @@ class Breaker:
     """For one event loop. Times are seconds on one monotonic clock."""
 
     __slots__ = (
-        "_config", "_draw", "_epoch", "_failures", "_in_a_row", "_pause_s", "_requests", "_successes",
-        "_window_ends", "may_open", "num_opened", "num_probes", "state", "until",
+        "_draw", "_epoch", "_failures", "_in_a_row", "_pause_s", "_requests", "_successes",
+        "_window_ends", "config", "may_open", "num_opened", "num_probes", "state", "until",
     )  # fmt: skip
 
     def __init__(
@@ -38,7 +38,7 @@ class Breaker:
         """Probes under way."""
         self.num_opened = 0
         self.may_open = may_open
-        self._config = config
+        self.config = config
         self._draw = draw
         self._epoch = 0
         self._in_a_row = 0
@@ -55,7 +55,7 @@ class Breaker:
             if now < self.until:
                 return False
             self.half_open()
-        return self.num_probes < self._config.half_open_probes
+        return self.num_probes < self.config.half_open_probes
 
     def enter(self) -> int:
         """A request goes to the member. Hand the number back to `succeeded`, `failed` or `left`; 0 is a
@@ -73,7 +73,7 @@ class Breaker:
             self._requests += 1
         elif self._over(probe):
             self._successes += 1
-            if self._successes >= self._config.half_open_probes:
+            if self._successes >= self.config.half_open_probes:
                 self.close()
 
     def failed(self, probe: int, now: float) -> None:
@@ -100,7 +100,7 @@ class Breaker:
     def open(self, now: float) -> None:
         # Workers and gateways that saw the same outage must not come back in step.
         self.until = now + self._pause_s * (0.9 + 0.2 * self._draw())
-        self._pause_s = min(self._config.max_open_s, self._pause_s * 2)
+        self._pause_s = min(self.config.max_open_s, self._pause_s * 2)
         self.state = OPEN
         self.num_opened += 1
         self.num_probes = 0
@@ -114,10 +114,10 @@ class Breaker:
     def close(self) -> None:
         self.state = CLOSED
         self.num_probes = self._in_a_row = self._requests = self._failures = 0
-        self._pause_s = self._config.open_s
+        self._pause_s = self.config.open_s
 
     def _judge(self, now: float) -> None:
-        config = self._config
+        config = self.config
         many = (
             self._requests >= _LEAST_REQUESTS
             and self._failures >= config.error_share_to_open * self._requests

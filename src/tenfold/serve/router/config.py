@@ -92,8 +92,8 @@ class RouterConfig:
     """Longest such pause, at least `open_s`."""
     half_open_probes: int = 1
     """Requests that try an ejected member at once afterwards, and successes it needs; 1 or more."""
-    probe_interval_s: float = 10.0
-    """Between active checks of a member that has them, with jitter, above 0."""
+    probe_interval_s: float | None = 10.0
+    """Between active checks of a member that has them, with jitter, above 0; None: no checks."""
     probe_timeout_s: float = 5.0
     """Longest an active check may take, above 0."""
     latency_decay_s: float = 10.0
@@ -125,11 +125,12 @@ class RouterConfig:
         ):  # fmt: skip
             _at_least(name, getattr(self, name), 0)
         for name in (
-            "open_s", "probe_interval_s", "probe_timeout_s", "latency_decay_s", "prefix_ttl_s",
+            "open_s", "probe_timeout_s", "latency_decay_s", "prefix_ttl_s",
         ):  # fmt: skip
             _above(name, getattr(self, name), 0)
-        if self.first_part_timeout_s is not None:
-            _above("first_part_timeout_s", self.first_part_timeout_s, 0)
+        for name in ("first_part_timeout_s", "probe_interval_s"):
+            if getattr(self, name) is not None:
+                _above(name, getattr(self, name), 0)
         for name, low, high in (
             ("retry_share", 0, 1),
             ("hedge_share", 0, 0.5),

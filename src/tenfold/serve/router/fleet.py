@@ -32,8 +32,8 @@ class Fleet:
     def __init__(self, backends: Sequence[Backend], config: RouterConfig | None = None) -> None:
         self.config = config or RouterConfig()
         self.members: list[Member] = []
-        """In service or on their way into it; one that is being replaced is there until its heir is
-        ready."""
+        """In service or on their way into it; also those on their way out that others cannot replace
+        yet."""
         self.leaving: list[Member] = []
         """Draining: no new work, what is under way goes on."""
         self.places: dict[str, tuple[Place, ...]] = {}
@@ -41,10 +41,12 @@ class Fleet:
         self.on_change: Callable[[], None] = _nothing
         """Called after `places` has changed."""
         self.on_gone: Callable[[str], None] = _nothing
-        """Called with the name of a member that has left for good."""
+        """Called with the name of a backend that gets no more work, before its heir gets any."""
         self._cards: dict[Member, tuple[ModelCard, ...]] = {}
         self._tasks: dict[Member, asyncio.Task[None]] = {}
         """Members that are starting, or draining out."""
+        self._going: set[Member] = set()
+        """In `members` still, until others can take over."""
         self._watches: dict[Member, asyncio.Task[None]] = {}
         self._started = False
         _check_names(backends)
@@ -53,7 +55,7 @@ class Fleet:
     def start(self) -> None:
         self._started = True
         for member in self.members:
-            self._begin(member, None)
+            self._run(member, self._start(member))
 
     async def settled(self) -> None:
         """Return when every backend is ready, or raise the error of one that never will be.
@@ -89,34 +91,32 @@ class Fleet:
 
         A member whose name stays keeps its backend, connections and figures, unless it is among `changed`:
         then the new backend is started and takes over once it is ready. A member whose name is gone gets no
-        new work and is stopped when its last answer has ended, at most `drain_s` later. Raises ConfigError
-        for two backends of one name, before anything has changed.
+        new work as soon as every model it has is served by those that stay or have come; where none of
+        them is still to come, at once. Then its last answer ends, at most `drain_s` later, and it is
+        stopped. Raises ConfigError for two backends of one name, before anything has changed.
         """
         _check_names(backends)
         if config is not None:
             self.config = config
         given = {backend.name: backend for backend in backends}
-        kept: list[Member] = []
         new = dict(given)
-        for member in self.members:
-            stays = member.name in given and (
-                member.name not in changed or member.backend is given[member.name]
-            )
-            if stays:
+        for member in list(self.members):
+            backend = given.get(member.name)
+            if backend is not None and (member.name not in changed or member.backend is backend):
                 new.pop(member.name, None)
                 member.configure(self.config)
-                kept.append(member)
-            elif member.name in given and member.state == "ready":
-                kept.append(member)  # until its heir is ready
+                # Of two of that name the younger is meant; the older waits for it as before.
+                if all(m is member or m.name != member.name for m in self.members):
+                    self._going.discard(member)
+            elif member.state == "ready":
+                self._going.add(member)
             else:
                 self._retire(member)
-        predecessors = {member.name: member for member in kept}
-        self.members = kept
-        for name, backend in new.items():
+        for backend in new.values():
             member = self._member(backend)
             self.members.append(member)
             if self._started:
-                self._begin(member, predecessors.get(name))
+                self._run(member, self._start(member))
         self._place()
 
     def drain(self, name: str) -> None:
@@ -186,17 +186,17 @@ class Fleet:
         member.breaker.may_open = lambda: self.can_spare(member)
         return member
 
-    def _begin(self, member: Member, predecessor: Member | None) -> None:
-        self._run(member, self._start(member, predecessor))
-
     def _retire(self, member: Member) -> None:
         for table in (self._tasks, self._watches):
             task = table.pop(member, None)
             if task is not None:
                 task.cancel()
         member.state = "draining"
+        self.members.remove(member)
+        self._going.discard(member)
         self._cards.pop(member, None)
         self.leaving.append(member)
+        self.on_gone(member.name)
         if self._started:
             self._run(member, self._drain(member))
 
@@ -214,10 +214,8 @@ class Fleet:
         latest = loop.time() + self.config.drain_s
         while member.outstanding and loop.time() < latest:
             await asyncio.sleep(_DRAIN_POLL_S)
-        self.leaving.remove(member)
         await self._end(member)
-        if all(other.name != member.name for other in self.members):
-            self.on_gone(member.name)
+        self.leaving.remove(member)
 
     async def _end(self, member: Member) -> None:
         member.state = "stopped"
@@ -226,8 +224,26 @@ class Fleet:
         except Exception:
             log.exception("backend %s did not stop cleanly", member.name)
 
+    def _may_go(self, member: Member) -> bool:
+        """Whether a member that is on its way out is not needed any more."""
+        staying = [other for other in self.members if other not in self._going]
+        heirs = [other for other in staying if other.name == member.name]
+        if heirs:
+            return heirs[0].state == "ready"
+        if all(other.state == "ready" for other in staying):
+            return True
+        served = {
+            card.name
+            for other in staying
+            if other.state == "ready"
+            for card in self._cards.get(other, ())
+        }
+        return all(card.name in served for card in self._cards.get(member, ()))
+
     def _place(self) -> None:
-        """Work out anew which model is where."""
+        """Work out anew who may go and which model is where."""
+        for member in [member for member in self._going if self._may_go(member)]:
+            self._retire(member)
         places: dict[str, list[Place]] = {}
         for member in self.members:
             if member.state == "ready":
@@ -241,7 +257,7 @@ class Fleet:
                     place.member.breaker.close()
         self.on_change()
 
-    async def _start(self, member: Member, predecessor: Member | None) -> None:
+    async def _start(self, member: Member) -> None:
         wait_s = _FIRST_RETRY_S
         name = member.name
         while True:
@@ -266,9 +282,6 @@ class Fleet:
                 break
         self._cards[member] = cards
         member.state, member.error = "ready", None
-        if predecessor is not None and predecessor in self.members:
-            self.members.remove(predecessor)
-            self._retire(predecessor)
         self._place()
         if isinstance(member.backend, Probing):
             self._watches[member] = asyncio.create_task(watch(member, lambda: self.config))

@@ -21,6 +21,8 @@ from tenfold.serve.router.member import Member
 log = logging.getLogger("tenfold.gateway")
 
 _PROBES_TO_OPEN = 2
+_LOOK_S = 10.0
+"""While checks are off: how soon it is seen that they were turned on."""
 
 
 @runtime_checkable
@@ -44,8 +46,11 @@ async def watch(
     in_a_row = 0
     while True:
         settings = config()
+        interval_s = settings.probe_interval_s
         # Jitter keeps the workers of a host, and its neighbours, from probing in step.
-        await asyncio.sleep(settings.probe_interval_s * (0.8 + 0.4 * draw()))
+        await asyncio.sleep((interval_s or _LOOK_S) * (0.8 + 0.4 * draw()))
+        if interval_s is None:
+            continue
         breaker = member.breaker
         try:
             async with asyncio.timeout(settings.probe_timeout_s):

@@ -18,6 +18,10 @@ _LEAST_SAMPLES = 20
 _SORT_EVERY = 16
 
 
+Kind = tuple[str, bool]
+"""Model, and whether it streams: the first part of a stream is its first token, of others the whole."""
+
+
 class Recent:
     """A quantile of the last 256 times; sorted anew after every 16."""
 
@@ -45,28 +49,28 @@ class Recent:
 
 
 class Hedging:
-    """The times of each model, and how many second attempts may be made."""
+    """The times of each kind of request, and how many second attempts may be made."""
 
     def __init__(self, share: float, quantile: float) -> None:
         self._quantile = quantile
-        self._models: dict[str, Recent] = {}
+        self._recent: dict[Kind, Recent] = {}
         self.budget = RetryBudget(share, 0.0)
 
-    def observe(self, model: str, first_part_s: float) -> None:
-        recent = self._models.get(model)
+    def observe(self, kind: Kind, first_part_s: float) -> None:
+        recent = self._recent.get(kind)
         if recent is None:
-            recent = self._models[model] = Recent(self._quantile)
+            recent = self._recent[kind] = Recent(self._quantile)
         recent.add(first_part_s)
 
-    def delay_s(self, model: str) -> float | None:
+    def delay_s(self, kind: Kind) -> float | None:
         """How long the first attempt may be silent; None: not known yet."""
-        recent = self._models.get(model)
+        recent = self._recent.get(kind)
         return None if recent is None else recent.value()
 
     def keep(self, models: Collection[str]) -> None:
         """Forget the models that are not served any more."""
-        for model in [model for model in self._models if model not in models]:
-            del self._models[model]
+        for kind in [kind for kind in self._recent if kind[0] not in models]:
+            del self._recent[kind]
 
 
 async def race(first: asyncio.Task[Routed], second: asyncio.Task[Routed]) -> Routed:

@@ -60,6 +60,7 @@ class Member:
             self.joules_per_token = own.joules_per_token
         self.region = own.region
         self._decay_s = config.latency_decay_s
+        self.breaker.config = config
 
     def has_room(self, slots: int) -> bool:
         """Whether `slots` more generations fit. An idle member takes any request."""

@@ -18,10 +18,19 @@ MAX_BLOCKS = 64
 
 def conversation(plain: dict[str, Any]) -> bytes:
     """The part of a decoded request that a model reads, so that a longer conversation begins with a shorter
-    one: tools, system prompt and instructions, then messages, input or prompt, whichever there is."""
-    head = [plain.get(name) for name in ("tools", "system", "instructions")]
+    one: tools, system prompt and instructions, then messages, input or prompt, whichever there is.
+
+    Cut off after `MAX_BLOCKS` blocks, so that a long history costs no more than its beginning.
+    """
+    parts = [orjson.dumps([plain.get(name) for name in ("tools", "system", "instructions")])]
     said = plain.get("messages") or plain.get("input") or plain.get("prompt")
-    return orjson.dumps([head, said])
+    num_bytes = len(parts[0])
+    for turn in said if isinstance(said, list) else (said,):
+        if num_bytes >= MAX_BLOCKS * BLOCK_BYTES:
+            break
+        parts.append(orjson.dumps(turn))
+        num_bytes += len(parts[-1])
+    return b"".join(parts)
 
 
 def chain(model: str, prompt: bytes) -> tuple[int, ...]:

@@ -23,6 +23,10 @@ class Ring:
         self._names: set[str] = set()
         self._points: list[tuple[int, str]] = []
 
+    def __len__(self) -> int:
+        """Names on the ring."""
+        return len(self._points) // _POINTS
+
     def add(self, name: str) -> None:
         if name not in self._names:
             self._names.add(name)

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from tenfold.errors import BackendError
-from tenfold.serve.backends.base import ModelCard
+from tenfold.serve.backends.base import Answer, ModelCard, Outcome, Room, Take, pour
 from tenfold.serve.router.ask import RouteAsk
 from tenfold.serve.router.breaker import CLOSED
 from tenfold.serve.router.member import Member, Place
 
 
-class Ending(Protocol):
-    """What is known of an answer that has ended (the backends' Outcome)."""
-
-    @property
-    def complete(self) -> bool: ...
-
-
-class Answer(Protocol):
-    """What the router needs of the backends' answers."""
-
-    @property
-    def stream(self) -> bool: ...
-    @property
-    def outcome(self) -> Any:
-        """An Ending, or None when nothing is known."""
-        ...
-
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-    def close(self) -> None: ...
-
-
-class Room(Protocol):
+class Waiting(Protocol):
     """Who is told that a ticket was given back, when anybody waits."""
 
     num_waiting: int
@@ -46,7 +25,7 @@ class Ticket:
 
     __slots__ = ("_ask", "_room", "left", "place", "probe", "started")
 
-    def __init__(self, place: Place, ask: RouteAsk, now: float, room: Room) -> None:
+    def __init__(self, place: Place, ask: RouteAsk, now: float, room: Waiting) -> None:
         member = place.member
         self.place = place
         self.started = now
@@ -124,7 +103,7 @@ class Routed:
         return self._answer.stream
 
     @property
-    def outcome(self) -> Any:
+    def outcome(self) -> Outcome:
         return self._answer.outcome
 
     def __aiter__(self) -> Routed:
@@ -146,6 +125,22 @@ class Routed:
         except BaseException:
             self._ticket.leave()
             raise
+
+    async def pour(self, take: Take, room: Room) -> None:
+        """Every part to `take` as it comes, and `room` when it says so (serve.backends.base.pour)."""
+        first, self._first = self._first, None
+        try:
+            if first is not None and take(first):
+                await room()
+            # What was begun for the first part goes on: iterating anew would begin again.
+            await pour(self._answer, self._parts, take, room)
+        except BackendError as error:
+            self._broke_off(error)
+            raise
+        except BaseException:
+            self._ticket.leave()
+            raise
+        self._ended()
 
     def close(self) -> None:
         """Idempotent. Early: cancels the work upstream."""

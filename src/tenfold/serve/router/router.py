@@ -67,7 +67,9 @@ class Router:
         """An answer whose first part is there.
 
         Raises what the last member said; Refusal 404 or 503 when nobody has the model, 429 with
-        Retry-After when there is no room and none comes in time; TimeoutError after the deadline.
+        Retry-After when there is no room and none comes in time; TimeoutError when the deadline has
+        passed already. An attempt that has begun is not ended by the deadline: the caller does that,
+        by cancelling, for the whole answer.
         """
         now = self._now()
         if ask.deadline is not None and now >= ask.deadline:
@@ -119,14 +121,15 @@ class Router:
         now = self._now()
         hedging.budget.request(now)
         model = ticket.place.card.name
-        delay_s = hedging.delay_s(model)
+        kind = (model, ask.stream)
+        delay_s = hedging.delay_s(kind)
         if (
             delay_s is None
             or (ask.side_effects and not self._config.hedge_side_effects)
             or len(self.fleet.places.get(model, ())) < 2
         ):
             routed = await self._try(ticket, attempt)
-            hedging.observe(model, routed.first_part_s)
+            hedging.observe(kind, routed.first_part_s)
             return routed
         first = asyncio.create_task(self._try(ticket, attempt))
         try:
@@ -159,7 +162,7 @@ class Router:
                 silent_s = now - ticket.started
                 if silent_s > ticket.place.member.latency_s:
                     ticket.place.member.answered(silent_s, now)
-        hedging.observe(model, routed.first_part_s)
+        hedging.observe(kind, routed.first_part_s)
         return routed
 
     async def _try(self, ticket: Ticket, attempt: Attempt) -> Routed:

@@ -36,6 +36,8 @@ log = logging.getLogger("tenfold.gateway")
 
 _BATCH = 128
 """Settlements, and asks, in one transaction of a store: some hundred microseconds at most."""
+_STOP_S = 5.0
+"""How long a call that is under way may take at the end."""
 _EXPIRE_S = 5.0
 """How often reservations of the dead are looked for."""
 
@@ -82,6 +84,8 @@ class Budgets:
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._wanted = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self.degraded = False
         """The store is away: what is enforced is what this process last knew, or nothing gets in."""
@@ -99,12 +103,14 @@ class Budgets:
 
     async def stop(self) -> None:
         """Send what is queued, if the store is there, and close it."""
-        for task in self._tasks:
+        self._ending.set()
+        self._wanted.set()
+        # Not cancelled in the middle of a call if it can be helped: a client may swallow that.
+        _, late = await asyncio.wait(self._tasks, timeout=_STOP_S)
+        for task in late:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
-        self._busy = False
         with contextlib.suppress(StoreLost):
             await self.flush()
         if self._settlements:
@@ -185,10 +191,7 @@ class Budgets:
     async def flush(self) -> None:
         """Send every settlement now. Raises StoreLost."""
         while self._settlements:
-            if self._busy:
-                await asyncio.sleep(0.001)
-            else:
-                await self._round()
+            await self._round()
 
     # What a process knows, and what it sends.
 
@@ -229,7 +232,7 @@ class Budgets:
 
     async def _pump(self) -> None:
         """Sends what waits: one transaction at a time, and whatever came meanwhile goes in the next."""
-        while True:
+        while not self._ending.is_set():
             await self._wanted.wait()
             self._wanted.clear()
             while (self._settlements or self._asks) and not self.degraded:
@@ -241,6 +244,10 @@ class Budgets:
 
     async def _round(self) -> None:
         """One transaction. Raises StoreLost; nothing is lost then."""
+        async with self._turn:
+            await self._transaction()
+
+    async def _transaction(self) -> None:
         settlements = self._take()
         asked = [self._asks.popleft() for _ in range(min(_BATCH, len(self._asks)))]
         asks = [ask for ask, _, _ in asked]
@@ -251,15 +258,16 @@ class Budgets:
                 verdicts = await self.store.apply(settlements, asks)
         except BaseException as error:
             self._put_back(settlements)
-            lost = error if isinstance(error, StoreLost) else StoreLost("stopped")
+            lost = error if isinstance(error, StoreLost) else StoreLost(repr(error))
             for ask, _, decided in asked:
                 # It may have been granted before the answer got lost.
                 self._settlements.append(Settlement(ask.reservation, 0))
                 if not decided.done():
                     decided.set_exception(lost)
-            if isinstance(error, StoreLost):
-                self._lost(error)
-            raise
+            if not isinstance(error, Exception):
+                raise
+            self._lost(lost)
+            raise lost from error
         finally:
             self._busy = False
         for (ask, views, decided), verdict in zip(asked, verdicts, strict=True):
@@ -273,8 +281,10 @@ class Budgets:
         """Notices credits to spent accounts, forfeits what the dead had reserved, and looks whether a
         store that went away is back."""
         next_expiry = 0.0
-        while True:
-            await asyncio.sleep(self._refresh_s)
+        while not self._ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), self._refresh_s)
+                return
             try:
                 if self.degraded:
                     await self._catch_up()
@@ -285,6 +295,9 @@ class Budgets:
                     self.num_forfeited += await self.store.expire(int(self._now() * 1000))
             except StoreLost as error:
                 self._lost(error)
+            except Exception as error:  # a fault of ours must not end the watch
+                log.exception("looking after the budgets failed")
+                self._lost(StoreLost(repr(error)))
 
     async def _refresh(self, views: list[View]) -> None:
         for view in views:
@@ -325,6 +338,10 @@ class Budgets:
         )
 
     def _lost(self, error: StoreLost) -> None:
+        while self._asks:
+            decided = self._asks.popleft()[2]
+            if not decided.done():
+                decided.set_exception(error)
         if not self.degraded:
             self.degraded = True
             log.error(

@@ -20,7 +20,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import lmdb
 import msgspec
@@ -45,6 +45,9 @@ _KEEP_MS = 24 * 3600 * 1000
 """How long it is known that a reservation was forfeited, or booked locally: a settlement that comes later
 than a day is taken for one that was booked."""
 _PRUNE_S = 3600.0
+_PER_MEGABYTE = 500
+"""Reservations. They take a third of it: taking one out writes pages too, and must find room."""
+_CHECK_EVERY = 32
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0002, 0.005
 _EMPTY = Standing()
 
@@ -52,10 +55,10 @@ _EMPTY = Standing()
 class EmbeddedBudgets:
     """The store of one host. Settings are its file's."""
 
-    name: Literal["embedded"] = "embedded"
+    name = "embedded"
 
     def __init__(self, path: Path, *, megabytes: int = 64, patience_s: float = 2.0) -> None:
-        """`megabytes`: room for about 4,000 open reservations each. `patience_s`: how long to wait for
+        """`megabytes`: room for 500 open or forfeited reservations each. `patience_s`: how long to wait for
         another process's turn before the store is taken for lost. Raises StoreError."""
         self.path = path
         self._patience_s = patience_s
@@ -81,6 +84,8 @@ class EmbeddedBudgets:
                 seen=getattr(error, "strerror", None) or str(error),
                 hint="may the folder be written, and is it on a local disk with room?",
             ) from error
+        self._most = megabytes * _PER_MEGABYTE
+        self._unchecked = 0
         self._next_prune = 0.0
 
     def apply_now(
@@ -89,12 +94,12 @@ class EmbeddedBudgets:
         if not self._take_turn():
             return None
         try:
-            return self._write(lambda books: post(books, settlements, asks))
+            return self._write(lambda books: self._post(books, settlements, asks))
         finally:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     async def apply(self, settlements: Sequence[Settlement], asks: Sequence[Ask]) -> list[Verdict]:
-        return await self._in_turn(lambda books: post(books, settlements, asks))
+        return await self._in_turn(lambda books: self._post(books, settlements, asks))
 
     async def standings(self, rows: Sequence[str]) -> list[Standing]:
         try:
@@ -125,6 +130,18 @@ class EmbeddedBudgets:
     async def close(self) -> None:
         self._env.close()
         os.close(self._turn)
+
+    def _post(
+        self, books: _Books, settlements: Sequence[Settlement], asks: Sequence[Ask]
+    ) -> list[Verdict]:
+        if asks:
+            self._unchecked -= 1
+            if self._unchecked < 0:
+                self._unchecked = _CHECK_EVERY
+                if books.num_kept > self._most:
+                    self._unchecked = 0
+                    raise StoreLost(f"more than {self._most} reservations are open or forfeited")
+        return post(books, settlements, asks)
 
     def _any_late(self, now_ms: int) -> bool:
         """Without a turn: most often there is nothing to do."""
@@ -201,8 +218,12 @@ class _Books:
     def is_open(self, reservation: Reservation) -> bool:
         return self._transaction.get(_key(reservation), db=self._open) is not None
 
-    def open(self, reservation: Reservation) -> None:
-        self._transaction.put(_key(reservation), _encode(reservation), db=self._open)
+    def open(self, reservation: Reservation) -> bool:
+        return bool(
+            self._transaction.put(
+                _key(reservation), _encode(reservation), db=self._open, overwrite=False
+            )
+        )
 
     def shut(self, reservation: Reservation) -> bool:
         return bool(self._transaction.delete(_key(reservation), db=self._open))
@@ -216,9 +237,14 @@ class _Books:
     def remember(self, reservation: Reservation) -> bool:
         return bool(self._transaction.put(_key(reservation), b"", db=self._booked, overwrite=False))
 
+    @property
+    def num_kept(self) -> int:
+        stat = self._transaction.stat
+        return stat(self._open)["entries"] + stat(self._forfeited)["entries"]
+
     def late(self, now_ms: int, most: int) -> list[Reservation]:
         """Open reservations whose time is up: they come first, for their time is the key."""
-        found = []
+        found: list[Reservation] = []
         for key, value in self._transaction.cursor(self._open):
             if len(found) == most or _EXPIRES.unpack(key[:8])[0] > now_ms:
                 break
@@ -227,7 +253,7 @@ class _Books:
 
     def prune(self, now_ms: int) -> None:
         """Forget what nobody will ask about any more."""
-        end = _EXPIRES.pack(now_ms - _KEEP_MS)
+        end = _EXPIRES.pack(max(0, now_ms - _KEEP_MS))
         for db in (self._forfeited, self._booked):
             old = []
             for key in self._transaction.cursor(db).iternext(values=False):

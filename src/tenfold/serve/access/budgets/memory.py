@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Literal
 
 from tenfold.serve.access.budgets.base import (
     Ask,
@@ -22,7 +21,7 @@ _REMEMBERED = 100_000
 class MemoryBudgets:
     """The in-memory twin of the stores."""
 
-    name: Literal["memory"] = "memory"
+    name = "memory"
 
     def __init__(self) -> None:
         self._rows: dict[str, Standing] = {}
@@ -64,8 +63,11 @@ class MemoryBudgets:
     def is_open(self, reservation: Reservation) -> bool:
         return reservation.id in self._open
 
-    def open(self, reservation: Reservation) -> None:
+    def open(self, reservation: Reservation) -> bool:
+        if reservation.id in self._open:
+            return False
         self._open[reservation.id] = reservation
+        return True
 
     def shut(self, reservation: Reservation) -> bool:
         return self._open.pop(reservation.id, None) is not None

@@ -19,7 +19,9 @@ class Books(Protocol):
 
     def is_open(self, reservation: Reservation) -> bool: ...
 
-    def open(self, reservation: Reservation) -> None: ...
+    def open(self, reservation: Reservation) -> bool:
+        """Put it among the open ones; False when it is there already."""
+        ...
 
     def shut(self, reservation: Reservation) -> bool:
         """Take an open reservation out; False when it is not there."""
@@ -66,17 +68,17 @@ def _settle(books: Books, reservation: Reservation, amount: int) -> None:
 
 
 def _decide(books: Books, reservation: Reservation, limits: Sequence[int]) -> Verdict:
-    standings = tuple(books.standing(row) for row in reservation.rows)
-    if books.is_open(reservation):
-        return Verdict(True, standings)
-    for standing, limit in zip(standings, limits, strict=True):
-        if sum(standing) + reservation.amount > limit:
-            return Verdict(False, standings)
-    books.open(reservation)
-    after = tuple(s._replace(reserved=s.reserved + reservation.amount) for s in standings)
-    for row, standing in zip(reservation.rows, after, strict=True):
-        books.set_standing(row, standing)
-    return Verdict(True, after)
+    rows, amount = reservation.rows, reservation.amount
+    standings = [books.standing(row) for row in rows]
+    for (spent, reserved, forfeited), limit in zip(standings, limits, strict=True):
+        if spent + reserved + forfeited + amount > limit:
+            return Verdict(books.is_open(reservation), tuple(standings))
+    if not books.open(reservation):
+        return Verdict(True, tuple(standings))
+    for index, (spent, reserved, forfeited) in enumerate(standings):
+        after = standings[index] = Standing(spent, reserved + amount, forfeited)
+        books.set_standing(rows[index], after)
+    return Verdict(True, tuple(standings))
 
 
 def forfeit(books: Books, reservation: Reservation) -> None:

@@ -18,5 +18,5 @@ class Policy(Protocol):
         ...
 
     def forget(self, name: str) -> None:
-        """A member has gone for good."""
+        """A member has gone, or another backend takes over its name."""
         ...
