@@ -188,6 +188,9 @@ sub vcl_backend_response {
         set beresp.grace =
             std.duration(regsub(beresp.http.X-Tf-Control, "^.*stale-if-error=([0-9]+).*$", "\1s"), 0s);
     }
+    if (beresp.http.ETag) {
+        set beresp.keep = 1h;       # never given, but checked with the origin: a 304 makes it fresh again
+    }
     set beresp.http.xkey = beresp.http.Surrogate-Key;
     return (deliver);
 }
