@@ -124,6 +124,7 @@ def config_of(
 ) -> GatewayConfig:
     """Raises ConfigError for a value out of range or a variable that is not set."""
     from tenfold.serve.access.grant import TenantPolicy
+    from tenfold.serve.edge.origin import EdgeAddress
     from tenfold.serve.gateway.config import GatewayConfig
     from tenfold.serve.router.config import MemberConfig, RouterConfig
 
@@ -172,6 +173,10 @@ def config_of(
         timeout_s=wanted.timeout_s,
         max_body_bytes=wanted.max_body_megabytes << 20,
         edge_max_age_s=wanted.edge_max_age_s,
+        edges=tuple(
+            EdgeAddress(edge.url, _secret(edge.secret_env, "an edge's purge password"))
+            for edge in wanted.edges
+        ),
     )
 
 

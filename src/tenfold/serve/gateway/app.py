@@ -134,6 +134,7 @@ class Gateway:
             self._budgets,
             PriceBook(config.prices, config.default_price),
             self.recorder,
+            config.edge_max_age_s,
         )
         self._reuse = CachePolicy(
             enabled=bool(config.tiers), cache_sampled=config.cache_sampled
@@ -280,7 +281,7 @@ class Gateway:
             exchange.model_digest = places[0].card.digest
         wanted = wishes(cache_control)
         key: bytes | None = None
-        card = None if places is None else places[0].card
+        card = places[0].card if places is not None else None
         if self.tiers and card is not None and self._reuse(dialect.endpoint, ask.plain):
             key = canonical_key(
                 dialect.endpoint,

@@ -10,6 +10,7 @@ from typing import Literal
 from tenfold.errors import ConfigError
 from tenfold.serve.access.grant import TenantPolicy
 from tenfold.serve.access.prices import Price
+from tenfold.serve.edge.origin import EdgeAddress
 from tenfold.serve.router.config import RouterConfig
 
 
@@ -47,6 +48,8 @@ class GatewayConfig:
     """When the budget store is away: go by what this process knew last, or refuse what costs money."""
     edge_max_age_s: int = 0
     """How long a cache in front may keep an answer, 0 (not at all) or more."""
+    edges: tuple[EdgeAddress, ...] = ()
+    """Caches in front that are told of purges."""
     router: RouterConfig = field(default_factory=RouterConfig)
     prices: Mapping[str, Price] = field(default_factory=dict)
     """Per model; what budgets are counted in."""

@@ -27,6 +27,7 @@ from tenfold.serve.gateway.delivery import EVENTS_HEAD, JSON_HEAD, Delivery
 from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.gateway.parts import STREAMED, WHOLE
 from tenfold.serve.gateway.recorder import Recorder
+from tenfold.serve.gateway.surrogates import Surrogates
 from tenfold.serve.gateway.work import Work
 from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import Ask
@@ -62,6 +63,7 @@ class Path:
         budgets: Budgets,
         prices: PriceBook,
         recorder: Recorder,
+        edge_max_age_s: int = 0,
     ) -> None:
         self._tiers = tiers
         self._flights = flights
@@ -70,6 +72,7 @@ class Path:
         self._budgets = budgets
         self.prices = prices
         self._recorder = recorder
+        self._surrogates = Surrogates(edge_max_age_s) if edge_max_age_s else None
 
     def replay(
         self,
@@ -100,7 +103,10 @@ class Path:
         exchange.cached_from = stored.response_id
         exchange.stream = stream
         exchange.status = 200
-        request.reply(200, (EVENTS_HEAD if stream else JSON_HEAD) + self.headers(exchange), body)
+        head = (EVENTS_HEAD if stream else JSON_HEAD) + self.headers(exchange)
+        if self._surrogates is not None:
+            head += self._surrogates.lines(stored.tenant, stored.model_digest)
+        request.reply(200, head, body)
         return True
 
     def headers(self, exchange: Exchange) -> bytes:
@@ -173,13 +179,19 @@ class Path:
                 with flight:
                     if not await self._elsewhere(request, exchange, ask, key, flight):
                         await self._generate(
-                            delivery, exchange, ask, grant, attempt, work.deadline, flight, keep
+                            delivery,
+                            exchange,
+                            ask,
+                            grant,
+                            attempt,
+                            work.deadline,
+                            flight,
+                            keep,
                         )
                 return
             try:
                 await self._follow(flight, request, delivery, exchange, ask, key)
             except Vacant as left:
-                exchange.follower = False
                 vacant = left  # the leader is lost and nothing was sent yet: the next one leads
             else:
                 return
@@ -265,6 +277,12 @@ class Path:
                     parts.append(part)
                     _note(exchange, outcome)
                     delivery.head = self.headers(exchange)
+                    if (
+                        self._surrogates is not None
+                        and keep is not None
+                        and _storable(ask, outcome)
+                    ):
+                        delivery.head += self._surrogates.lines(grant.tenant, answer.card.digest)
                     delivery.whole(part)
                     if flight is not None:
                         flight.publish(part)
@@ -318,6 +336,9 @@ class Path:
                     delivery.whole(part)
             if ask.stream:
                 delivery.end()
+        except Vacant:
+            exchange.follower = False
+            raise
         finally:
             follower.close()
         if isinstance(flight.outcome, Outcome):
