@@ -156,7 +156,7 @@ def run(
     # leaves no cycles behind, so it may come less often, too.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(5_000, 20, 50)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(
             serve(
