@@ -14,7 +14,6 @@ from tenfold.errors import BackendError, InputError
 from tenfold.ledger import open_ledger
 from tenfold.serve.backends.base import Embeddings, Unreachable
 from tenfold.serve.backends.memory import MemoryBackend
-from tenfold.serve.gateway import recorder
 from tenfold.serve.gateway.app import Gateway
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.page import rendered
@@ -159,7 +158,7 @@ def test_labels_and_help_are_escaped():
 
 
 def test_dropped_events_are_counted_not_silent(serving, echo, ledger, monkeypatch):
-    monkeypatch.setattr(recorder, "UNSPOOLED_STOP_S", 1.0)  # what it waits for does not come
+    monkeypatch.setattr("tenfold.serve.gateway.recorder.UNSPOOLED_STOP_S", 0.5)
 
     class Stuck:
         """A ledger that cannot write."""

@@ -35,6 +35,8 @@ class Upstream:
         self.url = ""
         self.seen: list[Seen] = []
         """Every POST, in order."""
+        self.tasks: set[asyncio.Task[Any]] = set()
+        """One per connection."""
         self.num_cancelled = 0
         """Answers whose reader left before their end."""
         self.say: Callable[[Seen, int], Saying] = lambda seen, number: b"{}"
@@ -43,7 +45,12 @@ class Upstream:
     async def serve_connection(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        with contextlib.suppress(
+            ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
+        ):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 lines = head.lower().split(b"\r\n")
@@ -62,6 +69,9 @@ class Upstream:
                 if not await self._answer(reader, writer, saying):
                     break
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        self.tasks.discard(task)
 
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, saying: Saying
@@ -127,6 +137,10 @@ def running(upstream: Upstream) -> Iterator[Upstream]:
         ready.set()
         await place["end"].wait()
         server.close()
+        open_ones = list(upstream.tasks)
+        for task in open_ones:
+            task.cancel()
+        await asyncio.gather(*open_ones)
 
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
