@@ -220,6 +220,7 @@ class Path:
                 RouteAsk(
                     ask.model,
                     tenant=grant.tenant,
+                    priority=ask.priority,
                     tokens=len(ask.body) // 4 + most_tokens,
                     slots=ask.num_choices,
                     prefix=(

@@ -46,6 +46,7 @@ class Ask:
         "model",
         "num_choices",
         "plain",
+        "priority",
         "side_effects",
         "stream",
         "typed",
@@ -81,6 +82,8 @@ class Ask:
         self.num_choices = num_choices
         self.max_tokens = max_tokens
         """Most tokens each choice may have, where the client says so."""
+        self.priority = 0
+        """Higher goes first where requests wait for room; below 0: nobody waits for it."""
         self.varies = varies
         """Whether asking twice is meant to give two answers."""
         self.side_effects = side_effects
