@@ -4,7 +4,6 @@
 |---|---|
 | `TENFOLD_STORE` | overrides `store:` of the factory file |
 | `TENFOLD_LEDGER` | overrides `ledger:` (a `postgresql://` URL, say) |
-| `TENFOLD_REDIS` | `redis://` URL that gateways on several hosts share budgets and limits through |
 | `TENFOLD_ACTOR` | who moves aliases, in the history; default: the user name |
 | `NO_COLOR`, `CI` | plain output |
 """
@@ -20,8 +19,6 @@ from dataclasses import dataclass
 class Settings:
     store: str | None = None
     ledger: str | None = None
-    redis: str | None = None
-    """Of what gateways on several hosts share."""
     actor: str = "unknown"
     plain: bool = False
     """No colour and no live display."""
@@ -36,7 +33,6 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         store=env.get("TENFOLD_STORE") or None,
         ledger=env.get("TENFOLD_LEDGER") or None,
-        redis=env.get("TENFOLD_REDIS") or None,
         actor=env.get("TENFOLD_ACTOR") or env.get("USER") or env.get("LOGNAME") or "unknown",
         plain=bool(env.get("NO_COLOR") or env.get("CI")),
         cpu=cpu,

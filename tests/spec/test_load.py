@@ -95,7 +95,7 @@ watch: [{every: "61 * * * *", rebuild: [base]}, {drift_of: base, rebuild: []}]
         'factory.yaml:22:19 release[0].alias: must be name@label in small letters, as in model@champion (seen: "champion")',
         'factory.yaml:22:36 release[0].asset: unknown asset "bas", did you mean "base"?',
         'factory.yaml:23:16 serve.model: unknown asset "bse", did you mean "base"?',
-        "factory.yaml:23:29 serve.tiers[0]: must be 'exact' (seen: \"edge\")",
+        "factory.yaml:23:29 serve.tiers[0]: must be 'exact', 'host' or 'shared' (seen: \"edge\")",
         "factory.yaml:23:42 serve.port: must be less than or equal to 65535 (seen: 70000)",
     ]
     assert cron.startswith("factory.yaml:24:9 watch[0]: ")
@@ -138,10 +138,13 @@ def test_a_resolver_may_say_why_a_step_cannot_be_had(write):
     [
         ("", "factory.yaml:1:1: a factory file must be a mapping of fields"),
         ("- a\n", "factory.yaml:1:1: a factory file must be a mapping of fields"),
-        ("factory: x\n", 'factory.yaml:1:1: the field "assets" is required'),
+        (
+            "factory: x\n",
+            "factory.yaml:1:1: a factory has `assets` to make, or something to `serve`",
+        ),
         (
             "factory: x\nassets: {}\n",
-            "factory.yaml:2:9 assets: must not be empty (seen: a mapping)",
+            "factory.yaml:1:1: a factory has `assets` to make, or something to `serve`",
         ),
         ("factory: x\nassets: [a]\n", "factory.yaml:2:9 assets: must be a mapping (seen: a list)"),
         ("factory: [x\n", "factory.yaml:2:1: not valid YAML"),

@@ -197,13 +197,6 @@ class Factory:
         self.blobs  # noqa: B018  opening the store first refuses one made by a newer version
         return str((self.directory / self._store_url).resolve() / "ledger.db")
 
-    @property
-    def gateway_folder(self) -> Path:
-        """What the workers of a gateway on this host share. Raises UsageError for a store in memory."""
-        if self._store_url == _MEMORY:
-            raise UsageError("a store in memory has no folder for a gateway", hint="give it a path")
-        return (self.directory / self._store_url).resolve() / "gateway"
-
     def state_folder(self, name: str) -> Path | None:
         """Where processes of this factory keep what they share; None for a factory in memory."""
         if self._store_url == _MEMORY:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tenfold import settings
 from tenfold.core.facts import VirtualKey
 from tenfold.errors import InfrastructureError, UsageError
 
@@ -71,10 +71,12 @@ def spending(factory: Factory, name: str, *, now_s: float) -> list[Spending]:
     """What a key's account (or `tenant:NAME`, `account:NAME`) came to in the periods that run now; those
     in which nothing was booked are left out."""
     from tenfold.serve.access.budgets.base import usd
+    from tenfold.serve.access.budgets.open import budgets_file
 
     rows = _rows(factory, name, now_s)
-    if not _any_books(factory):
-        return []
+    url, folder = _place(factory)
+    if url is None and (folder is None or not budgets_file(folder).exists()):
+        return []  # nobody ever reserved anything
     standings = _with_store(factory, lambda store: store.standings(rows))
     return [
         Spending(row, *(usd(figure) for figure in standing))
@@ -116,8 +118,12 @@ def _rows(factory: Factory, name: str, now_s: float) -> list[str]:
     return [row_of(account, period, now_s)[0] for period in PERIODS]
 
 
-def _any_books(factory: Factory) -> bool:
-    return settings.load().redis is not None or (factory.gateway_folder / "budgets.lmdb").exists()
+def _place(factory: Factory) -> tuple[str | None, Path | None]:
+    """Redis's address and the state folder, as the factory's gateway has them."""
+    from tenfold.factory.serving import redis_url_of, state_folder_of
+
+    serve = factory.spec.serve if factory.spec is not None else None
+    return (None if serve is None else redis_url_of(serve)), state_folder_of(factory)
 
 
 def _with_store(factory: Factory, work: Callable[[BudgetStore], Awaitable[T]]) -> T:
@@ -125,7 +131,7 @@ def _with_store(factory: Factory, work: Callable[[BudgetStore], Awaitable[T]]) -
     from tenfold.serve.access.budgets.open import open_budgets
 
     async def run() -> T:
-        store = open_budgets(settings.load().redis, factory.gateway_folder)
+        store = open_budgets(*_place(factory))
         try:
             return await work(store)
         except StoreLost as error:

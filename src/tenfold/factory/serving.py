@@ -127,10 +127,7 @@ def config_of(
     from tenfold.serve.gateway.config import GatewayConfig
     from tenfold.serve.router.config import MemberConfig, RouterConfig
 
-    redis_url = None
-    if wanted.redis_url_env is not None:
-        redis_url = _secret(wanted.redis_url_env, "the address of Redis")
-    state = _state_folder(factory)
+    state = state_folder_of(factory)
     routing = wanted.routing
     return GatewayConfig(
         tiers=tuple(wanted.tiers if tiers is None else tiers),
@@ -143,7 +140,7 @@ def config_of(
         policy_epoch=wanted.cache.epoch,
         state_dir=state,
         spool=None if state is None else state / "spool",
-        redis_url=redis_url,
+        redis_url=redis_url_of(wanted),
         on_store_loss=wanted.on_store_loss,
         router=RouterConfig(
             policy=routing.policy,
@@ -209,8 +206,17 @@ def serve(
     count = workers or wanted.workers
     _check_exposure(factory, wanted, host)
     if count == 1:
-        sock = listen(host, port)
-        _work(factory, wanted, 0, 1, host, sock, mounts, lambda: on_ready(_url(wanted, host, sock)))
+        with listen(host, port) as sock:
+            _work(
+                factory,
+                wanted,
+                0,
+                1,
+                host,
+                sock,
+                mounts,
+                lambda: on_ready(_url(wanted, host, sock)),
+            )
         return
     from tenfold.serve.gateway.workers import Workers
 
@@ -343,7 +349,14 @@ def _secret(variable: str, what: str) -> str:
     return value
 
 
-def _state_folder(factory: Factory) -> Path | None:
+def redis_url_of(wanted: ServeSpec) -> str | None:
+    """Raises ConfigError when the variable that should hold it is not set."""
+    if wanted.redis_url_env is None:
+        return None
+    return _secret(wanted.redis_url_env, "the address of Redis")
+
+
+def state_folder_of(factory: Factory) -> Path | None:
     """Beside the store; a factory in memory has none."""
     return factory.state_folder("gateway")
 

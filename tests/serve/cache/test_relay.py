@@ -206,6 +206,24 @@ def test_a_claim_is_one_processes_and_ends_with_it(python, folder):
     here.close()
 
 
+def test_two_forms_of_one_answer_are_claimed_apart(python, folder):
+    here = Claims(folder)
+    other = python(CLAIMER.replace('"big") * 4', '"big") * 4 + b"s"'), folder)
+
+    def tell(line):
+        other.stdin.write(line + "\n")
+        other.stdin.flush()
+        return other.stdout.readline().strip()
+
+    key = (7).to_bytes(8, "big") * 4
+    stream, whole = here.take(key + b"s"), here.take(key + b"w")
+    here.release(key + b"w", whole)
+    assert tell("take 7") == "False"
+    here.release(key + b"s", stream)
+    assert tell("take 7") == "True"
+    here.close()
+
+
 async def test_when_the_last_follower_elsewhere_leaves_the_leader_learns_of_it(folder):
     here, there = Flights(), Flights()
     relay = Relay(folder, here, lambda key: None)

@@ -24,6 +24,7 @@ from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers
 
 KEY = bytes(range(32))
+FLIGHT = KEY + b"s"  # a stream's flight, apart from that of the whole answer
 
 
 async def until(path: Path) -> None:
@@ -52,7 +53,7 @@ async def ask(folder: Path, tiers: Tiers, flights: Flights) -> str:
         if found is not None:
             return f"{found[0]}:{found[1].events.decode()}"
         try:
-            flight, leads = flights.join(KEY, vacant)
+            flight, leads = flights.join(FLIGHT, vacant)
             if leads:
                 asked_at_s = time.time()
                 with flight:
@@ -104,12 +105,12 @@ async def main(folder: Path, requests: int) -> None:
     flights = Flights()
 
     def look(key: bytes) -> Stored | None:
-        found = tiers.get(key)
+        found = tiers.get(key[:32])
         return found[1] if found else None
 
     relay = Relay(folder / "f", flights, look, silence_s=1.0, errors=(InputError, BackendError))
     await relay.start()
-    flights.neighbours = Neighbours(claims, relay.fetch, host.get, host.after_puts)
+    flights.neighbours = Neighbours(claims, relay.fetch, look, host.after_puts)
     print("ready", flush=True)
     await until(folder / "go")
     answers = await asyncio.gather(*[ask(folder, tiers, flights) for _ in range(requests)])

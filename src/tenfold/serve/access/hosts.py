@@ -56,7 +56,7 @@ class HostSync:
         self,
         counters: Counters,
         redis_url: str,
-        folder: Path,
+        folder: Path | None,
         *,
         every_s: float = 0.1,
         timeout_s: float = 1.0,
@@ -64,7 +64,7 @@ class HostSync:
         host: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`folder`: the counters' own. `host` names this one among the others; None: by chance."""
+        """`folder`: the counters' own; None: of this process alone. `host` names this one among the others; None: by chance."""
         redis = need("redis.asyncio", extra="redis", why="to share rate limits among hosts")
         self._errors = (need("redis", extra="redis", why="").RedisError, OSError)
         self._client = redis.Redis.from_url(
@@ -76,7 +76,10 @@ class HostSync:
         self._every_s = every_s
         self._host = host or uuid.uuid4().hex
         self._now = now
-        self._lock = os.open(folder / "limits-sync", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock: int | None = None
+        if folder is not None:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._lock = os.open(folder / "limits-sync", flags, 0o600)
         self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.degraded = False
@@ -90,7 +93,8 @@ class HostSync:
         if self._task is not None:
             await self._task
         await self._client.aclose()
-        os.close(self._lock)
+        if self._lock is not None:
+            os.close(self._lock)
 
     async def _run(self) -> None:
         while not self._ending.is_set():
@@ -112,6 +116,8 @@ class HostSync:
                 await asyncio.wait_for(self._ending.wait(), self._every_s)
 
     def _leads(self) -> bool:
+        if self._lock is None:
+            return True
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -110,14 +110,15 @@ Room = Callable[[], Awaitable[None]]
 """Waits until it has caught up."""
 
 
-async def pour(answer: Answer, take: Take, room: Room) -> None:
-    """All parts of an answer, one by one as they come. An answer that can hand them over in the callback that
-    brings them (it has a `pour` of its own) does so: that saves a task switch per token."""
+async def pour(answer: Answer, parts: AsyncIterator[bytes], take: Take, room: Room) -> None:
+    """The rest of an answer whose `parts` are being iterated, one by one as they come. An answer that can
+    hand them over in the callback that brings them (it has a `pour` of its own) does so: that saves a task
+    switch per token."""
     direct = getattr(answer, "pour", None)
     if direct is not None:
         await direct(take, room)
         return
-    async for part in answer:
+    async for part in parts:
         if take(part):
             await room()
 

@@ -84,5 +84,5 @@ class Claims:
 
 
 def _place(key: bytes) -> int:
-    """62 bits of it: offsets are signed, and the end of the byte counts too."""
-    return int.from_bytes(key[:8], "big") >> 2
+    """62 bits of its beginning and its end: offsets are signed, and the end of the byte counts too."""
+    return (3 * int.from_bytes(key[:8], "big") + int.from_bytes(key[-8:], "big")) % 2**62

@@ -23,7 +23,6 @@ from tenfold.serve.cache.flight import Flight, Lost, Vacant
 from tenfold.serve.cache.flights import Flights
 from tenfold.serve.cache.stored import Stored, decode, encode
 
-KEY_BYTES = 32
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 BEATS = 4
 """A leader that has nothing to say says so this often within the silence that others bear."""
@@ -89,7 +88,7 @@ class Relay:
         """Publish in `flight` what the process `pid` publishes under its key (see flights.Fetch)."""
         reader, writer = await asyncio.open_unix_connection(self._path(pid))
         try:
-            writer.write(flight.key)
+            writer.write(bytes([len(flight.key)]) + flight.key)
             while True:
                 kind, payload = await self._frame(reader)
                 if kind == UNKNOWN:
@@ -121,7 +120,8 @@ class Relay:
         gone: asyncio.Task[bytes] | None = None
         try:
             async with asyncio.timeout(self._silence_s):
-                key = await reader.readexactly(KEY_BYTES)
+                (length,) = await reader.readexactly(1)
+                key = await reader.readexactly(length)
             # It says no more: whatever comes now is its end, and then nobody needs the answer.
             gone = asyncio.create_task(reader.read(1))
             gone.add_done_callback(lambda _: task.cancel())

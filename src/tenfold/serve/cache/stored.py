@@ -49,7 +49,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fals
     def num_bytes(self) -> int:
         """What it takes in memory: contents plus what Python adds per object (test_exact measures it)."""
         whole, events = self.whole, self.events
-        size = 400 + len(self.response_id) + len(self.model_digest) + len(self.backend)
+        size = 360 + len(self.response_id) + len(self.model_digest) + len(self.backend)
         size += len(self.tenant)
         if whole is not None:
             size += 40 + len(whole)

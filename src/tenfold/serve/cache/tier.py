@@ -64,6 +64,10 @@ class RemoteTier(Protocol):
         """Let the other hosts know. They learn of it within their poll interval."""
         ...
 
+    def start(self) -> None:
+        """Begin to connect, on the running loop. Returns at once, whether it is there or not."""
+        ...
+
     def watch(self, learn: Callable[[Mapping[str, float]], None]) -> None:
         """Have `learn` called with the marks that other hosts have made."""
         ...
@@ -147,6 +151,11 @@ class Tiers:
 
     def __bool__(self) -> bool:
         return bool(self.chain or self.lookups or self.remote)
+
+    def start(self) -> None:
+        """On the event loop that will use it."""
+        if self.remote is not None:
+            self.remote.start()
 
     def get(self, key: bytes) -> tuple[str, Stored] | None:
         """The name of the in-process or host tier that knew, and the answer.

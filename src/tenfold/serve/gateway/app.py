@@ -20,12 +20,13 @@ from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Backend
 from tenfold.serve.batch.service import BatchService
 from tenfold.serve.cache.key import canonical_key
+from tenfold.serve.cache.policy import CachePolicy, wishes
 from tenfold.serve.gateway.attempt import attempt_at
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
 from tenfold.serve.gateway.exposition import snapshot
-from tenfold.serve.gateway.heads import cache_wishes, heads_of
+from tenfold.serve.gateway.heads import heads_of
 from tenfold.serve.gateway.memo import Known, Memo
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.pages import Pages
@@ -113,6 +114,9 @@ class Gateway:
             PriceBook(config.prices, config.default_price),
             self.recorder,
         )
+        self._reuse = CachePolicy(
+            enabled=bool(config.tiers), cache_sampled=config.cache_sampled
+        ).may_reuse
         self._memo = Memo(config.memo_entries, config.memo_bytes)
         self._works = Works()
         self._mounts = tuple((prefix, app, Mounted(app)) for prefix, app in (mounts or {}).items())
@@ -285,13 +289,9 @@ class Gateway:
         if places is not None:
             # Who would answer; who did is known only afterwards.
             exchange.model_digest = places[0].card.digest
-        look, store = cache_wishes(cache_control)
+        wanted = wishes(cache_control)
         key: bytes | None = None
-        if (
-            self.tiers
-            and places is not None
-            and (not ask.varies or (self.config.cache_sampled and ask.num_choices == 1))
-        ):
+        if self.tiers and places is not None and self._reuse(dialect.endpoint, ask.plain):
             card = places[0].card
             key = canonical_key(
                 dialect.endpoint,
@@ -309,19 +309,19 @@ class Gateway:
                     Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
                 )
             hit = None
-            if look:
+            if wanted.look:
                 exchange.asked = self.tiers.names
                 hit = self.tiers.get(key)
-            if hit is not None:
+            if hit is not None and wanted.suits(hit[1], exchange.at_s):
                 exchange.tier, stored = hit
                 if self._path.replay(request, exchange, key, stored, ask.stream, ask.include_usage):
                     return None
+        if wanted.only_cached:
+            raise Refusal(504, "There is no stored answer (only-if-cached).", code="not_cached")
         deadline = exchange.started + self._patience(heads)
         work = Work(deadline)
         attempt = attempt_at(exchange, dialect, ask, grant, travellers, deadline)
-        walk = self._path.work(
-            work, request, exchange, ask, grant, attempt, key, look=look, store=store
-        )
+        walk = self._path.work(work, request, exchange, ask, grant, attempt, key, wanted)
         assert self._loop is not None
         work.task = self._loop.create_task(self._run(work, walk, request, exchange, dialect))
         self._works.add(work)

@@ -41,12 +41,3 @@ def heads_of(
         elif name in _TRAVELLERS:
             on = (*on, header)
     return read, on
-
-
-def cache_wishes(cache_control: bytes | None) -> tuple[bool, bool]:
-    """Whether the client lets us look for a stored answer, and store this one."""
-    if cache_control is None:
-        return True, True
-    told = {part.strip().lower() for part in cache_control.split(b",")}
-    store = b"no-store" not in told
-    return store and b"no-cache" not in told and b"max-age=0" not in told, store

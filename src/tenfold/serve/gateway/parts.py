@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold.errors import ConfigError, StoreError
-from tenfold.serve.access.budgets.base import BudgetStore
 from tenfold.serve.access.budgets.budgets import Budgets
-from tenfold.serve.access.budgets.memory import MemoryBudgets
+from tenfold.serve.access.budgets.open import open_budgets
 from tenfold.serve.access.counters import Counters
+from tenfold.serve.access.hosts import HostSync
 from tenfold.serve.access.limits import Limits
-from tenfold.serve.backends.base import Outcome, TokenUsage
+from tenfold.serve.backends.base import BackendRefusal, Outcome, PromptTooLong, TokenUsage
 from tenfold.serve.cache.claim import Claims
 from tenfold.serve.cache.exact import ExactTier
 from tenfold.serve.cache.flights import Flights, Neighbours
@@ -52,12 +52,14 @@ class Parts:
     """Where the workers' sockets are."""
     relay: Relay | None = None
     claims: Claims | None = None
+    hosts: HostSync | None = None
 
     async def start(self) -> None:
         """Raises OSError where the state folder's name is too long for a socket in it."""
         await self.budgets.start()
-        if isinstance(self.tiers.remote, SharedTier):
-            self.tiers.remote.start()
+        self.tiers.start()
+        if self.hosts is not None:
+            await self.hosts.start()
         if self.relay is not None:
             await self.relay.start()
 
@@ -67,6 +69,8 @@ class Parts:
             await self.relay.close()
         if self.claims is not None:
             self.claims.close()
+        if self.hosts is not None:
+            await self.hosts.stop()
         await self.budgets.stop()
         await self.tiers.close()
 
@@ -85,18 +89,25 @@ def open_parts(config: GatewayConfig, worker: int = 0, workers: int = 1) -> Part
         run_folder = _short(folder)
     if run_folder is not None and host is not None:
         claims = Claims(run_folder)
+        look = _looking(host)
         relay = Relay(
-            run_folder, flights, _looking(tiers), pack=packed, unpack=unpacked, errors=(Refusal,)
+            run_folder,
+            flights,
+            look,
+            pack=packed,
+            unpack=unpacked,
+            errors=(Refusal, BackendRefusal, PromptTooLong),
         )
-        flights.neighbours = Neighbours(claims, relay.fetch, _looking(tiers), host.after_puts)  # type: ignore[attr-defined]
+        flights.neighbours = Neighbours(claims, relay.fetch, look, host.after_puts)  # type: ignore[attr-defined]
     counters = Counters(folder, worker=worker, workers=workers)
     budgets = Budgets(
-        _budget_store(config, folder),
+        open_budgets(config.redis_url, folder),
         on_store_loss=config.on_store_loss,
         reservation_s=config.timeout_s + 60,
     )
+    hosts = None if config.redis_url is None else HostSync(counters, config.redis_url, folder)
     return Parts(
-        tiers, flights, Limits(counters), budgets, worker, workers, run_folder, relay, claims
+        tiers, flights, Limits(counters), budgets, worker, workers, run_folder, relay, claims, hosts
     )
 
 
@@ -114,19 +125,22 @@ def _short(folder: Path) -> Path:
 
 
 def _tiers(config: GatewayConfig, folder: Path | None) -> Tiers:
-    def exact() -> Tier:
-        return ExactTier(
-            max_entries=config.cache_entries,
-            max_bytes=config.cache_bytes,
-            ttl_s=config.cache_ttl_s,
-        )
+    near = ExactTier(
+        max_entries=config.cache_entries,
+        max_bytes=config.cache_bytes,
+        ttl_s=config.cache_ttl_s,
+    )
 
     def host() -> Tier:
         from tenfold.serve.cache.host import HostTier
 
         if folder is None:
             raise ConfigError("the host tier needs a state folder", where="tiers", seen="host")
-        return HostTier(folder / "answers", max_bytes=config.host_cache_bytes)
+        return HostTier(
+            folder / "answers",
+            max_bytes=config.host_cache_bytes,
+            in_use=near.__contains__ if "exact" in config.tiers else None,
+        )
 
     def shared() -> RemoteTier:
         from tenfold.serve.cache.resp import Link
@@ -136,33 +150,20 @@ def _tiers(config: GatewayConfig, folder: Path | None) -> Tiers:
         ttl_s = _SHARED_TTL_S if config.cache_ttl_s is None else config.cache_ttl_s
         return SharedTier(Link(config.redis_url), ttl_s=ttl_s)
 
-    return open_tiers(config.tiers, {"exact": exact, "host": host, "shared": shared})
+    return open_tiers(config.tiers, {"exact": lambda: near, "host": host, "shared": shared})
 
 
-def _looking(tiers: Tiers) -> Callable[[bytes], Stored | None]:
+def _looking(host: Tier) -> Callable[[bytes], Stored | None]:
     """A flight's key is the canonical key and the form; what is stored goes by the canonical key."""
 
     def look(place: bytes) -> Stored | None:
-        found = tiers.get(place[:KEY_BYTES])
-        if found is None:
+        stored = host.get(place[:KEY_BYTES])
+        if stored is None:
             return None
-        stored = found[1]
         there = stored.events if place[KEY_BYTES:] == STREAMED else stored.whole
         return None if there is None else stored
 
     return look
-
-
-def _budget_store(config: GatewayConfig, folder: Path | None) -> BudgetStore:
-    if config.redis_url is not None:
-        from tenfold.serve.access.budgets.redis import RedisBudgets
-
-        return RedisBudgets(config.redis_url)
-    if folder is not None:
-        from tenfold.serve.access.budgets.embedded import EmbeddedBudgets
-
-        return EmbeddedBudgets(folder / "budgets")
-    return MemoryBudgets()
 
 
 def packed(outcome: Outcome) -> Any:

@@ -18,6 +18,7 @@ from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Outcome, TokenUsage
 from tenfold.serve.cache.flight import Flight, Vacant
 from tenfold.serve.cache.flights import Flights
+from tenfold.serve.cache.policy import Wishes
 from tenfold.serve.cache.shared import SharedTier
 from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers
@@ -44,7 +45,7 @@ STORABLE = frozenset(
 CLAIM_PATIENCE_S = 120.0
 """How long to wait for an answer that another host is making."""
 DEFAULT_TOKENS = 4096
-"""What is set aside for an answer that nobody bounded."""
+"""What an answer that nobody bounded is taken for, where work is weighed."""
 
 
 class Path:
@@ -124,9 +125,7 @@ class Path:
         grant: Grant,
         attempt: Attempt,
         key: bytes | None,
-        *,
-        look: bool,
-        store: bool,
+        wanted: Wishes,
     ) -> None:
         """The rest of the way. Raises Refusal and whatever a backend raises as long as nothing was sent;
         afterwards what goes wrong is told within the stream."""
@@ -134,17 +133,18 @@ class Path:
         delivery = Delivery(request, exchange, ask.include_usage)
         request.on_gone = work.client_left
         work.delivery = delivery
+        vacant: Vacant | None = None
         while True:
             if key is None:
                 await self._generate(delivery, exchange, ask, grant, attempt, work.deadline)
                 return
-            if look and (self._tiers.remote is not None or self._tiers.lookups):
+            if wanted.look and (self._tiers.remote is not None or self._tiers.lookups):
                 found = await self._tiers.get_remote(key)
-                if found is not None:
+                if found is not None and wanted.suits(found[1], exchange.at_s):
                     exchange.tier = found[0]
                     if self.replay(request, exchange, key, found[1], ask.stream, ask.include_usage):
                         return
-            if not look:
+            if not wanted.look or wanted.max_age_s is not None:
                 await self._generate(
                     delivery,
                     exchange,
@@ -153,10 +153,10 @@ class Path:
                     attempt,
                     work.deadline,
                     None,
-                    key if store else None,
+                    key if wanted.store else None,
                 )
                 return
-            flight, leads = self._flights.join(key + (STREAMED if ask.stream else WHOLE))
+            flight, leads = self._flights.join(key + (STREAMED if ask.stream else WHOLE), vacant)
             if leads:
                 work.flight = flight
                 with flight:
@@ -169,10 +169,14 @@ class Path:
                             attempt,
                             work.deadline,
                             flight,
-                            key if store else None,
+                            key if wanted.store else None,
                         )
                 return
-            if await self._follow(flight, request, delivery, exchange, ask, key):
+            try:
+                await self._follow(flight, request, delivery, exchange, ask, key)
+            except Vacant as left:
+                vacant = left  # the leader is lost and nothing was sent yet: the next one leads
+            else:
                 return
 
     async def _elsewhere(
@@ -208,11 +212,10 @@ class Path:
         answer: Routed | None = None
         parts: list[bytes] = []
         try:
-            most_tokens = ask.num_choices * (
-                DEFAULT_TOKENS if ask.max_tokens is None else ask.max_tokens
-            )
             if grant.accounts:
-                usd = self.prices.estimate(ask.model, len(ask.body), most_tokens)
+                usd = self.prices.estimate(
+                    ask.model, len(ask.body), ask.max_tokens, ask.num_choices
+                )
                 reservation = await self._budgets.reserve(grant, usd, exchange.id)
             exchange.tier = "model"
             self._recorder.begin(exchange)
@@ -221,7 +224,8 @@ class Path:
                     ask.model,
                     tenant=grant.tenant,
                     priority=ask.priority,
-                    tokens=len(ask.body) // 4 + most_tokens,
+                    tokens=len(ask.body) // 4
+                    + ask.num_choices * (ask.max_tokens or DEFAULT_TOKENS),
                     slots=ask.num_choices,
                     prefix=(
                         chain(ask.model, conversation(ask.plain))
@@ -285,9 +289,9 @@ class Path:
         exchange: Exchange,
         ask: Ask,
         key: bytes,
-    ) -> bool:
-        """Read along with an answer that somebody else is getting. False when its leader is lost and
-        nothing was sent yet: then the next one leads."""
+    ) -> None:
+        """Read along with an answer that somebody else is getting. Raises Vacant when its leader is lost
+        before anything was sent."""
         follower = flight.follow()
         try:
             await follower.begun()
@@ -296,7 +300,7 @@ class Path:
             if stored is not None and self.replay(
                 request, exchange, key, stored, ask.stream, ask.include_usage
             ):
-                return True
+                return
             delivery.head = self.headers(exchange)
             async for part in follower:
                 if ask.stream:
@@ -307,15 +311,12 @@ class Path:
                     delivery.whole(part)
             if ask.stream:
                 delivery.end()
-        except Vacant:
-            return False
         finally:
             follower.close()
         if isinstance(flight.outcome, Outcome):
             exchange.cached_from = flight.outcome.response_id
             _note(exchange, flight.outcome)
             exchange.compute_s = 0.0  # it is the leader's
-        return True
 
     def _settle(
         self,

@@ -50,7 +50,6 @@ class Ask:
         "side_effects",
         "stream",
         "typed",
-        "varies",
     )
 
     def __init__(
@@ -65,7 +64,6 @@ class Ask:
         include_usage: bool = False,
         num_choices: int = 1,
         max_tokens: int | None = None,
-        varies: bool = False,
         side_effects: bool = False,
     ) -> None:
         self.endpoint = endpoint
@@ -84,8 +82,6 @@ class Ask:
         """Most tokens each choice may have, where the client says so."""
         self.priority = 0
         """Higher goes first where requests wait for room; below 0: nobody waits for it."""
-        self.varies = varies
-        """Whether asking twice is meant to give two answers."""
         self.side_effects = side_effects
         """Whether answering twice would do something twice: the server itself runs tools, or keeps it."""
 

@@ -97,7 +97,6 @@ class Chat(OpenAIErrors):
             include_usage=stream_options(request.stream, request.stream_options),
             num_choices=n,
             max_tokens=limit if newer is None else newer,
-            varies=n > 1 or (request.temperature != 0 and request.seed is None),
         )
 
     def generations(self, ask: Ask, id: str, model: str) -> list[Generation]:

@@ -72,7 +72,6 @@ class Completion(OpenAIErrors):
             include_usage=stream_options(request.stream, request.stream_options),
             num_choices=num_choices,
             max_tokens=request.max_tokens or DEFAULT_MAX_TOKENS,
-            varies=num_choices > 1 or (request.temperature != 0 and request.seed is None),
         )
 
     def generations(self, ask: Ask, id: str, model: str) -> list[Generation]:

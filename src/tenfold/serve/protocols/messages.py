@@ -63,7 +63,6 @@ class Messages:
             stream=bool(request.stream),
             include_usage=True,
             max_tokens=request.max_tokens,
-            varies=request.temperature != 0,
         )
 
     def refused(self, refusal: Refusal, id: str) -> bytes:

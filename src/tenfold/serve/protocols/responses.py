@@ -55,7 +55,6 @@ class Responses(OpenAIErrors):
             stream=bool(request.stream),
             include_usage=True,
             max_tokens=request.max_output_tokens,
-            varies=request.temperature != 0,
             side_effects=bool(plain.get("background"))
             or any(tool.get("type") != "function" for tool in request.tools or ()),
         )

@@ -132,7 +132,8 @@ class Routed:
         try:
             if first is not None and take(first):
                 await room()
-            await pour(self._answer, take, room)
+            # What was begun for the first part goes on: iterating anew would begin again.
+            await pour(self._answer, self._parts, take, room)
         except BackendError as error:
             self._broke_off(error)
             raise
