@@ -110,7 +110,8 @@ def _fault(
 ) -> LineFault | None:
     try:
         line = read_line(raw)
-        body = orjson.loads(line.body)
+        asked = bytes(line.body)
+        body = orjson.loads(asked)
     except msgspec.ValidationError as error:
         return LineFault("invalid_request", f"This line is not a request: {error}.", number)
     except (msgspec.DecodeError, orjson.JSONDecodeError, RecursionError):
@@ -138,7 +139,7 @@ def _fault(
         )
     if not isinstance(body, dict):
         return LineFault("invalid_body", "`body` is not a JSON object.", number, "body")
-    if len(line.body) > max_body_bytes:
+    if len(asked) > max_body_bytes:
         return LineFault(
             "body_too_large", f"`body` is larger than {max_body_bytes:,} bytes.", number, "body"
         )
