@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import time
@@ -15,7 +16,11 @@ from tenfold.serve.access.issue import create_key, revoke_key
 from tenfold.serve.access.prices import Price
 from tenfold.serve.backends.memory import MemoryBackend
 from tenfold.serve.backends.openai_http import OpenAIBackend, OpenAIConfig
+from tenfold.serve.batch import runner
+from tenfold.serve.batch.batches import Batches
 from tenfold.serve.batch.config import BatchConfig
+from tenfold.serve.batch.files import Files
+from tenfold.serve.batch.results import Results
 from tenfold.serve.router.config import RouterConfig
 
 CHAT = "/v1/chat/completions"
@@ -427,6 +432,47 @@ def test_a_gateway_that_drains_leaves_the_rest_to_the_next(batching):
     asked = [request.messages[-1].content for request in first.requests + second.requests]
     assert sorted(asked) == sorted(set(asked))
     assert len(first.requests) >= 10
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("place", [(Batches, "save"), (Files, "adopt"), (Results, "append")])
+def test_a_disk_that_fails_once_at_any_step(batching, monkeypatch, place, late):
+    """The batch ends all the same, and no answer that was written down is asked for again."""
+    monkeypatch.setattr(runner, "REST_S", 0.05)
+    owner, name = place
+    done = getattr(owner, name)
+    calls = 0
+    fails_at = 1
+
+    def failing(*told, **named):
+        nonlocal calls
+        calls += 1
+        if calls == fails_at and not late:
+            raise OSError(errno.ENOSPC, "no space left")
+        made = done(*told, **named)
+        if calls == fails_at:
+            raise OSError(errno.ENOSPC, "no space left")
+        return made
+
+    backend = slow(0)
+    config = BatchConfig(look_s=0.02, concurrency=1)
+    with batching(backend, batch=config) as (_, client):
+        for fails_at in range(2, 6):
+            calls = 0
+            before = len(backend.requests)
+            with monkeypatch.context() as broken:
+                broken.setattr(owner, name, failing)
+                lines = [
+                    line(f"r{n}", chat(f"{fails_at} {n}", max_tokens=n or 99)) for n in range(6)
+                ]
+                lines[3] = line("r3", chat("hi", temperature="warm"))
+                batch = until_ended(client, begin(client, lines).id)
+            assert batch.status == "completed"
+            assert set(read(client, batch.output_file_id)) == {"r0", "r1", "r2", "r4", "r5"}
+            assert set(read(client, batch.error_file_id)) == {"r3"}
+            # What was not written down is asked again, nothing else.
+            unwritten = int(name == "append" and not late and fails_at != 4)
+            assert len(backend.requests) - before == 5 + unwritten
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ MAX_TRIES = 5
 """Of a line whose answer is an error of a server."""
 _PATIENT = frozenset({429, 503})
 """Nobody is at fault: worth waiting for as long as the batch has time."""
-_TRANSIENT = frozenset({408, 409, 500, 502, 504})
+_TRANSIENT = frozenset({408, 409, 500, 502})
+"""Not 504: all the time that an answer may take was spent."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY = ".new-"
@@ -18,7 +19,18 @@ TEMPORARY = ".new-"
 def write_whole(path: Path, parts: Iterable[bytes | memoryview], *, sync: bool = True) -> None:
     """Write under another name, fsync, rename, fsync the folder. Without `sync` it survives the end of the
     process, not of the machine. Raises OSError, and leaves nothing then."""
-    temporary = path.with_name(TEMPORARY + secrets.token_hex(8))
+    with staged(path.parent, parts, sync=sync) as temporary:
+        temporary.replace(path)
+    if sync:
+        sync_folder(path.parent)
+
+
+@contextmanager
+def staged(
+    folder: Path, parts: Iterable[bytes | memoryview], *, sync: bool = True
+) -> Iterator[Path]:
+    """A whole file under a name that is nobody's, to be renamed within; else it is removed. Raises OSError."""
+    temporary = folder / (TEMPORARY + secrets.token_hex(8))
     try:
         with open(temporary, "xb", opener=_private) as stream:
             for part in parts:
@@ -26,13 +38,10 @@ def write_whole(path: Path, parts: Iterable[bytes | memoryview], *, sync: bool =
             stream.flush()
             if sync:
                 os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
+        yield temporary
+    finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise
-    if sync:
-        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

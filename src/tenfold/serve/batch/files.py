@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tenfold.serve.batch.durable import TEMPORARY, private_folder, sync_folder, write_whole
+from tenfold.serve.batch.durable import TEMPORARY, private_folder, staged, sync_folder, write_whole
 from tenfold.serve.batch.home import Home, is_id, new_id
 from tenfold.serve.refusal import Refusal, loggable
 
@@ -74,7 +74,8 @@ class Files:
     ) -> FileRecord:
         """Raises Refusal (429) where the tenant has no room left, OSError where the disk has none."""
         folder = self.folder(tenant)
-        with self._home.alone(folder.parent):
+        # Written before others are kept waiting: a slow disk is this upload's own matter.
+        with staged(folder, parts) as whole, self._home.alone(folder.parent):
             self._check_room(folder, num_bytes)
             now_s = self._now()
             record = FileRecord(
@@ -87,7 +88,7 @@ class Files:
                 now_s,
                 now_s + keep_s,
             )
-            write_whole(folder / record.id, parts)
+            whole.replace(folder / record.id)
             self._write(folder, record)
         return record
 
@@ -143,7 +144,7 @@ class Files:
         count = taken = 0
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not entry.name.endswith(".json"):
+                if is_id(entry.name, "file-"):
                     with contextlib.suppress(FileNotFoundError):
                         count, taken = count + 1, taken + entry.stat().st_size
         if count >= MAX_FILES or taken + num_bytes > self._tenant_bytes:

@@ -30,7 +30,7 @@ log = logging.getLogger("tenfold.gateway")
 
 MAX_RUNNING = 4
 """Batches at once in one process. The others wait, or another process takes them."""
-_REST_S = 30.0
+REST_S = 30.0
 """After a batch could not go on (a full disk), until this process tries it again."""
 _SWEEP_S = 600.0
 
@@ -150,8 +150,8 @@ class Runner:
         except Stopped:
             pass
         except Exception:
-            self._resting[id] = time.monotonic() + _REST_S
-            log.exception("batch %s cannot go on; it is tried again in %g s", id, _REST_S)
+            self._resting[id] = time.monotonic() + REST_S
+            log.exception("batch %s cannot go on; it is tried again in %g s", id, REST_S)
         finally:
             claim.release()
             del self._running[id]

@@ -60,7 +60,9 @@ class BatchService:
         self._tasks: set[asyncio.Task[None]] = set()
         self._routes: dict[str, Callable[[Asked], Reply]] = {}
         self._runner: Runner | None = None
-        self._threads = ThreadPoolExecutor(6, thread_name_prefix="batch")
+        # Apart, so that no upload keeps answers from being written down.
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="files")
+        self._run_threads = ThreadPoolExecutor(4, thread_name_prefix="batches")
         if folder is None:
             return
         try:
@@ -71,7 +73,9 @@ class BatchService:
             ) from None
         files = Files(home, tenant_bytes=config.tenant_bytes, now=now)
         batches = Batches(home, keep_s=config.keep_s, now=now)
-        self._runner = Runner(gateway, batches, files, config, self._off, now)
+        self._runner = Runner(
+            gateway, batches, files, config, functools.partial(_off, self._run_threads), now
+        )
         self._routes = {
             FILES: FileRoutes(files, config).answer,
             BATCHES: BatchRoutes(files, batches, config, self._made).answer,
@@ -100,6 +104,7 @@ class BatchService:
         if self._tasks:
             await asyncio.wait(list(self._tasks))
         self._threads.shutdown()
+        self._run_threads.shutdown()
 
     def body_limit(self, method: str, path: str, headers: Headers) -> int | None:
         """Bytes that a body for this path may have; None: as any other. Only who has a key may send a file:
@@ -118,7 +123,7 @@ class BatchService:
 
     def handle(self, request: Request, exchange: Exchange) -> None:
         """Answer, in a moment."""
-        task = self._loop.create_task(self._answer(request, exchange))
+        task = asyncio.get_running_loop().create_task(self._answer(request, exchange))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -168,7 +173,9 @@ class BatchService:
                 code="gateway_" + self._gateway.state,
                 headers=(retry_after(1),),
             )
-        return await self._off(self._routes[exchange.endpoint], Asked(grant, request, rest))
+        return await _off(
+            self._threads, self._routes[exchange.endpoint], Asked(grant, request, rest)
+        )
 
     def _admitted(self, header: Callable[[bytes], bytes | None]) -> Grant:
         """A key for inference or for batches. Raises Refusal."""
@@ -185,11 +192,11 @@ class BatchService:
         return grant
 
     async def _send(self, request: Request, head: bytes, path: Path) -> None:
-        stream = await self._off(open, path, "rb")
+        stream = await _off(self._threads, open, path, "rb")
         try:
             num_bytes = path.stat().st_size
             request.begin(200, _BYTES + head, num_bytes)
-            while part := await self._off(stream.read, _PART_BYTES):
+            while part := await _off(self._threads, stream.read, _PART_BYTES):
                 request.write(part)
                 await request.drained()
             request.finish()
@@ -200,18 +207,21 @@ class BatchService:
         assert self._runner is not None
         self._loop.call_soon_threadsafe(self._runner.look)
 
-    async def _off(self, function: Callable[..., Any], *told: Any, **named: Any) -> Any:
-        """Call it in a thread. Cancelled, this ends when the function has: nothing is written behind a claim
-        that was let go, no file is closed under who uses it."""
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._threads, functools.partial(function, *told, **named))
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait((future,))
-            if not future.cancelled():
-                future.exception()
-            raise
+
+async def _off(
+    threads: ThreadPoolExecutor, function: Callable[..., Any], *told: Any, **named: Any
+) -> Any:
+    """Call it in a thread. Cancelled, this ends when the function has: nothing is written behind a claim that
+    was let go, no file is closed under who uses it."""
+    loop = asyncio.get_running_loop()
+    future = loop.run_in_executor(threads, functools.partial(function, *told, **named))
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait((future,))
+        if not future.cancelled():
+            future.exception()
+        raise
 
 
 def _split(path: str) -> tuple[str, tuple[str, ...]] | None:
