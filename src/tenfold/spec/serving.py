@@ -137,6 +137,21 @@ class EdgeSpec(Part):
     """The environment variable with its purge password (in its secrets.json)."""
 
 
+class BatchSpec(Part):
+    """Files and batches: work that may take a day, at what the gateway has to spare."""
+
+    max_file_megabytes: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Largest upload."""
+    tenant_megabytes: Annotated[int, Field(ge=1)] = 1024
+    """Disk that the files of one tenant may take."""
+    keep_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
+    """Age at which files are removed, and batches that have ended."""
+    concurrency: Annotated[int, Field(ge=1)] = 8
+    """Lines under way at once in each process, over all batches."""
+    max_lines: Annotated[int, Field(ge=1)] = 50_000
+    """Requests in one batch."""
+
+
 class ServeSpec(Part):
     """What `tenfold serve` puts on the front door."""
 
@@ -171,6 +186,7 @@ class ServeSpec(Part):
     """Longest time one answer may take."""
     max_body_megabytes: Annotated[int, Field(ge=1, le=1024)] = 8
     """Largest request body."""
+    batch: BatchSpec = BatchSpec()
     edge_max_age_s: Annotated[int, Field(ge=0)] = 0
     """How long an edge in front may keep an answer; 0: not at all."""
 

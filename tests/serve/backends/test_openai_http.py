@@ -319,7 +319,7 @@ def test_what_we_do_not_understand_is_passed_on(odd):
 
     async def scenario():
         async def behave(reader, writer, number):
-            head, _ = await request_of(reader)
+            _head, _ = await request_of(reader)
             writer.write(MODELS)
             await request_of(reader)
             writer.write(STREAM + chunked(said) + b"0\r\n\r\n")

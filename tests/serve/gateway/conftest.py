@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,10 +94,11 @@ def serving(ledger):
     """`with serving(backend, tiers=..., ...) as served`: settings are GatewayConfig's."""
 
     @contextmanager
-    def start(*backends, metering=None, mounts=None, ledger=ledger, **settings):
+    def start(*backends, metering=None, mounts=None, ledger=ledger, now=time.time, **settings):
         settings = {"drain_s": 5, "flush_s": 0.05, **settings}
         config = GatewayConfig(**settings)
-        with _serving(backends, ledger, config, metering=metering, mounts=mounts) as served:
+        more = {"metering": metering, "mounts": mounts, "now": now}
+        with _serving(backends, ledger, config, **more) as served:
             yield served
 
     return start

@@ -18,6 +18,7 @@ from tenfold.serve.access.grant import Grant
 from tenfold.serve.access.keys import KeyRing
 from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Backend
+from tenfold.serve.batch.service import BatchService
 from tenfold.serve.cache.key import canonical_key, long_numbers
 from tenfold.serve.cache.policy import CachePolicy, wishes
 from tenfold.serve.gateway.attempt import attempt_at
@@ -25,6 +26,7 @@ from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
 from tenfold.serve.gateway.exposition import snapshot
+from tenfold.serve.gateway.heads import heads_of
 from tenfold.serve.gateway.memo import Known, Memo
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.pages import Pages
@@ -55,28 +57,6 @@ CLIENT_GONE = 499
 """nginx's status for a client that left; only the ledger sees it."""
 _LAST_WORDS_S = 2.0
 """At the end, how long answers that were cut off may take to say so."""
-_HEADS = frozenset(
-    {
-        b"authorization",
-        b"x-api-key",
-        b"content-encoding",
-        b"cache-control",
-        b"host",
-        b"origin",
-        b"x-request-timeout",
-    }
-)
-"""Request headers the gateway itself reads."""
-_TRAVELLERS = frozenset(
-    {
-        b"traceparent",
-        b"tracestate",
-        b"anthropic-version",
-        b"anthropic-beta",
-        b"openai-beta",
-    }
-)
-"""Request headers that go on to a backend. All others stay here: they may hold secrets of ours."""
 
 
 class Gateway:
@@ -155,6 +135,12 @@ class Gateway:
         )
         self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
         self._pages = Pages(self, sorted(self._posts))
+        self.batches = BatchService(
+            self,
+            None if config.state_dir is None else config.state_dir / "batch",
+            config.batch,
+            now,
+        )
         self._siblings: Siblings | None = None
         if self.parts.run_folder is not None:
             self._siblings = Siblings(self.parts.run_folder, self._snapshot)
@@ -168,6 +154,7 @@ class Gateway:
             await self._siblings.start()
         self.fleet.start()
         self.state = "serving"
+        self.batches.start()
 
     def drain(self) -> None:
         """From now on new requests are refused and `/healthz` says 503; answers under way go on.
@@ -175,6 +162,7 @@ class Gateway:
         A mounted application that has streams without an end is told to end them (`close()`).
         """
         self.state = "draining"
+        self.batches.drain()
         for _, app, _ in self._mounts:
             close = getattr(app, "close", None)
             if close is not None:
@@ -184,6 +172,7 @@ class Gateway:
         """After the last answer: stop the backends, write every event."""
         self.drain()
         await self._works.end_all(_LAST_WORDS_S)
+        await self.batches.stop()
         for _, _, mounted in self._mounts:
             await mounted.cancel()
         if self._siblings is not None:
@@ -201,7 +190,7 @@ class Gateway:
         exchange = Exchange(dialect.endpoint, self._now(), time.monotonic())
         exchange.id = self._ids.next(dialect.prefix)
         try:
-            heads, travellers = _heads(request.headers)
+            heads, travellers = heads_of(request.headers)
             grant = self._admitted(exchange, request, heads)
             cache_control = heads.get(b"cache-control")
             body = request.body
@@ -231,6 +220,37 @@ class Gateway:
             if work is None:
                 self._end(exchange)
 
+    def submit(self, request: Request, grant: Grant, priority: int) -> str:
+        """Answer a request that comes from within, under a grant that somebody had earlier. Returns its id.
+
+        Raises Refusal, and leaves no trace, as long as it may not begin: 429 at a rate limit, 503 while the
+        gateway does not serve. Everything else is its reply.
+        """
+        if self.state != "serving":
+            raise self._not_serving()
+        self._limits.admit(grant)
+        dialect = self._posts[request.path]
+        exchange = Exchange(dialect.endpoint, self._now(), time.monotonic())
+        exchange.id = self._ids.next(dialect.prefix)
+        exchange.tenant, exchange.key_name = grant.tenant, grant.key_name
+        work = None
+        try:
+            self._budgets.check(grant)
+            work = self._begun(request, exchange, dialect, grant, {}, (), None, priority)
+        except Exception as error:
+            self._refuse(exchange, error, request, dialect)
+        if work is None:
+            self._end(exchange)
+        return exchange.id
+
+    def _not_serving(self) -> Refusal:
+        return Refusal(
+            503,
+            f"The gateway is {self.state}.",
+            code="gateway_" + self.state,
+            headers=(retry_after(1),),
+        )
+
     def _admitted(
         self, exchange: Exchange, request: Request, heads: Mapping[bytes, bytes]
     ) -> Grant:
@@ -242,12 +262,7 @@ class Gateway:
         if not grant.key_name:
             check_neighbour(heads.get(b"host", b""), heads.get(b"origin", b""))
         if self.state != "serving":
-            raise Refusal(
-                503,
-                f"The gateway is {self.state}.",
-                code="gateway_" + self.state,
-                headers=(retry_after(1),),
-            )
+            raise self._not_serving()
         if heads.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refusal(
                 415,
@@ -268,9 +283,11 @@ class Gateway:
         heads: Mapping[bytes, bytes],
         travellers: tuple[tuple[bytes, bytes], ...],
         cache_control: bytes | None,
+        priority: int = 0,
     ) -> Work | None:
         """Read the request and answer it from a tier (None), or begin the work. Raises Refusal."""
         ask = dialect.read(request.body)
+        ask.priority = priority
         exchange.model = loggable(ask.model)
         grant.check_model(ask.model)
         places = self.fleet.places.get(ask.model)
@@ -292,12 +309,13 @@ class Gateway:
                 self.config.policy_epoch,
                 _apart(ask),
             )
-            self._memo.put(
-                dialect.endpoint,
-                grant.tenant,
-                request.body,
-                Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
-            )
+            if not priority:  # what has time must not push out what is asked all day
+                self._memo.put(
+                    dialect.endpoint,
+                    grant.tenant,
+                    request.body,
+                    Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
+                )
             hit = None
             if wanted.look:
                 exchange.asked = self.tiers.names
@@ -382,6 +400,9 @@ class Gateway:
             if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
                 mounted(request)
                 return
+        if self.batches.takes(path):
+            self.batches.handle(request, self.page_exchange())
+            return
         self._pages.handle(request)
 
     def reload(
@@ -424,21 +445,6 @@ class Gateway:
             if 0 < seconds < self.config.timeout_s:
                 return seconds
         return self.config.timeout_s
-
-
-def _heads(
-    headers: Sequence[tuple[bytes, bytes]],
-) -> tuple[dict[bytes, bytes], tuple[tuple[bytes, bytes], ...]]:
-    """The headers we read, and those that travel on."""
-    read: dict[bytes, bytes] = {}
-    on: tuple[tuple[bytes, bytes], ...] = ()
-    for header in headers:
-        name = header[0]
-        if name in _HEADS:
-            read[name] = header[1]
-        elif name in _TRAVELLERS:
-            on = (*on, header)
-    return read, on
 
 
 def _apart(ask: Ask) -> list[str]:

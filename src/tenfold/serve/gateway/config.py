@@ -10,6 +10,7 @@ from typing import Literal
 from tenfold.errors import ConfigError
 from tenfold.serve.access.grant import TenantPolicy
 from tenfold.serve.access.prices import Price
+from tenfold.serve.batch.config import BatchConfig
 from tenfold.serve.edge.origin import EdgeAddress
 from tenfold.serve.router.config import RouterConfig
 
@@ -57,6 +58,8 @@ class GatewayConfig:
     """Of a model without a price of its own; None: free."""
     tenants: Mapping[str, TenantPolicy] = field(default_factory=dict)
     """What all keys of a tenant may do together."""
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    """Files and batches, which need a `state_dir`."""
     max_body_bytes: int = 8 * 1024 * 1024
     """Largest request body, 1 or more; a longer one is answered with 413."""
     max_connections: int = 10_000

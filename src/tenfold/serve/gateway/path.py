@@ -245,6 +245,7 @@ class Path:
                 RouteAsk(
                     ask.model,
                     tenant=grant.tenant,
+                    priority=ask.priority,
                     tokens=len(ask.body) // 4
                     + ask.num_choices * (ask.max_tokens or DEFAULT_TOKENS),
                     slots=ask.num_choices,

@@ -46,6 +46,7 @@ class Ask:
         "model",
         "num_choices",
         "plain",
+        "priority",
         "side_effects",
         "stream",
         "typed",
@@ -79,6 +80,8 @@ class Ask:
         self.num_choices = num_choices
         self.max_tokens = max_tokens
         """Most tokens each choice may have, where the client says so."""
+        self.priority = 0
+        """Higher goes first where requests wait for room; below 0: nobody waits for it."""
         self.side_effects = side_effects
         """Whether answering twice would do something twice: the server itself runs tools, or keeps it."""
 
