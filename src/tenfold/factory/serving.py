@@ -125,6 +125,7 @@ def config_of(
     """Raises ConfigError for a value out of range or a variable that is not set."""
     from tenfold.serve.access.grant import TenantPolicy
     from tenfold.serve.batch.config import BatchConfig
+    from tenfold.serve.edge.origin import EdgeAddress
     from tenfold.serve.gateway.config import GatewayConfig
     from tenfold.serve.router.config import MemberConfig, RouterConfig
 
@@ -180,6 +181,10 @@ def config_of(
             max_lines=wanted.batch.max_lines,
         ),
         edge_max_age_s=wanted.edge_max_age_s,
+        edges=tuple(
+            EdgeAddress(edge.url, _secret(edge.secret_env, "an edge's purge password"))
+            for edge in wanted.edges
+        ),
     )
 
 

@@ -143,6 +143,15 @@ class BatchSpec(Part):
     """Requests in one batch."""
 
 
+class EdgeSpec(Part):
+    """A cache in front (`tenfold emit edge`) that is told of purges."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """Where it takes purges: its admin listener."""
+    secret_env: Variable
+    """The environment variable with its purge password (in its secrets.json)."""
+
+
 class ServeSpec(Part):
     """What `tenfold serve` puts on the front door."""
 
@@ -180,6 +189,8 @@ class ServeSpec(Part):
     batch: BatchSpec = BatchSpec()
     edge_max_age_s: Annotated[int, Field(ge=0)] = 0
     """How long an edge in front may keep an answer; 0: not at all."""
+
+    edges: tuple[EdgeSpec, ...] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> ServeSpec:

@@ -19,6 +19,8 @@ from tenfold.serve.gateway.app import Gateway
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.server import serve
 
+from .upstream import Upstream, running
+
 
 @dataclass
 class Served:
@@ -113,3 +115,9 @@ def echo() -> MemoryBackend:
         return f"{said} {said}"
 
     return MemoryBackend(answer, models=("echo", "parrot"), context_tokens=50)
+
+
+@pytest.fixture
+def upstream():
+    with running(Upstream()) as server:
+        yield server

@@ -19,7 +19,7 @@ from tenfold.serve.access.keys import KeyRing
 from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Backend
 from tenfold.serve.batch.service import BatchService
-from tenfold.serve.cache.key import canonical_key
+from tenfold.serve.cache.key import canonical_key, long_numbers
 from tenfold.serve.cache.policy import CachePolicy, wishes
 from tenfold.serve.gateway.attempt import attempt_at
 from tenfold.serve.gateway.config import GatewayConfig
@@ -39,10 +39,11 @@ from tenfold.serve.gateway.spool import Spool
 from tenfold.serve.gateway.work import Work, Works
 from tenfold.serve.http.asgi import App, Mounted
 from tenfold.serve.http.request import Request
-from tenfold.serve.protocols.ask import Dialect
+from tenfold.serve.protocols.ask import Ask, Dialect
 from tenfold.serve.protocols.chat import Chat
 from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
+from tenfold.serve.protocols.forms import CONVERTIBLE
 from tenfold.serve.protocols.messages import Messages
 from tenfold.serve.protocols.messages_count import MessagesCount
 from tenfold.serve.protocols.responses import Responses
@@ -113,6 +114,7 @@ class Gateway:
             self._budgets,
             PriceBook(config.prices, config.default_price),
             self.recorder,
+            config.edge_max_age_s,
         )
         self._reuse = CachePolicy(
             enabled=bool(config.tiers), cache_sampled=config.cache_sampled
@@ -193,7 +195,12 @@ class Gateway:
             cache_control = heads.get(b"cache-control")
             body = request.body
             known = self._memo.get(dialect.endpoint, grant.tenant, body)
-            if known is not None and cache_control is None:
+            if (
+                known is not None
+                and cache_control is None
+                and (places := self.fleet.places.get(known.model)) is not None
+                and places[0].card.digest == known.digest
+            ):
                 exchange.model = known.model
                 grant.check_model(known.model)
                 exchange.asked = self.tiers.names
@@ -291,8 +298,8 @@ class Gateway:
             exchange.model_digest = places[0].card.digest
         wanted = wishes(cache_control)
         key: bytes | None = None
-        if self.tiers and places is not None and self._reuse(dialect.endpoint, ask.plain):
-            card = places[0].card
+        card = places[0].card if places is not None else None
+        if self.tiers and card is not None and self._reuse(dialect.endpoint, ask.plain):
             key = canonical_key(
                 dialect.endpoint,
                 grant.tenant,
@@ -300,6 +307,7 @@ class Gateway:
                 card.digest,
                 ask.plain,
                 self.config.policy_epoch,
+                _apart(ask),
             )
             if not priority:  # what has time must not push out what is asked all day
                 self._memo.put(
@@ -321,7 +329,7 @@ class Gateway:
         deadline = exchange.started + self._patience(heads)
         work = Work(deadline)
         attempt = attempt_at(exchange, dialect, ask, grant, travellers, deadline)
-        walk = self._path.work(work, request, exchange, ask, grant, attempt, key, wanted)
+        walk = self._path.work(work, request, exchange, ask, grant, attempt, key, card, wanted)
         assert self._loop is not None
         work.task = self._loop.create_task(self._run(work, walk, request, exchange, dialect))
         self._works.add(work)
@@ -333,8 +341,10 @@ class Gateway:
         """The task of one request; it ends with an answer, a metric and an event, whatever happens."""
         try:
             await walk
+            if work.delivery is not None and work.delivery.gone:  # it went on for others
+                exchange.status, exchange.error = CLIENT_GONE, "the client left"
         except asyncio.CancelledError:
-            if work.ended_by == "client":
+            if work.ended_by == "client" or (work.delivery is not None and work.delivery.gone):
                 exchange.status, exchange.error = CLIENT_GONE, "the client left"
             elif work.ended_by == "deadline":
                 self._refuse(exchange, TimeoutError(), request, dialect, work)
@@ -435,6 +445,14 @@ class Gateway:
             if 0 < seconds < self.config.timeout_s:
                 return seconds
         return self.config.timeout_s
+
+
+def _apart(ask: Ask) -> list[str]:
+    """What tells two requests apart beside their decoded fields."""
+    further = long_numbers(ask.body)
+    if ask.stream and ask.endpoint not in CONVERTIBLE:
+        further.append("stream")  # each form is an answer of its own
+    return further
 
 
 def refusal_head(refusal: Refusal, id: str) -> bytes:

@@ -11,6 +11,7 @@ from tenfold.errors import ConfigError
 from tenfold.serve.access.grant import TenantPolicy
 from tenfold.serve.access.prices import Price
 from tenfold.serve.batch.config import BatchConfig
+from tenfold.serve.edge.origin import EdgeAddress
 from tenfold.serve.router.config import RouterConfig
 
 
@@ -48,6 +49,8 @@ class GatewayConfig:
     """When the budget store is away: go by what this process knew last, or refuse what costs money."""
     edge_max_age_s: int = 0
     """How long a cache in front may keep an answer, 0 (not at all) or more."""
+    edges: tuple[EdgeAddress, ...] = ()
+    """Caches in front that are told of purges."""
     router: RouterConfig = field(default_factory=RouterConfig)
     prices: Mapping[str, Price] = field(default_factory=dict)
     """Per model; what budgets are counted in."""

@@ -147,8 +147,16 @@ def _check_names(body: bytes, plain: Any) -> None:
         if _ESCAPED_ASCII(body) is None:  # a name may be spelled with escapes
             return
     seen: list[str] = []
-    depth_first = json.loads(body, object_pairs_hook=lambda pairs: _Pairs(pairs))
-    for name, _ in depth_first.pairs:
+    try:
+        # Numbers stay text: of integers with thousands of digits Python makes none.
+        whole = json.loads(body, object_pairs_hook=_Pairs, parse_int=str)
+    except RecursionError:
+        raise Refusal(
+            400,
+            "The request body is nested too deep to have one canonical form.",
+            code="invalid_json",
+        ) from None
+    for name, _ in whole.pairs:
         if name in seen:
             raise Refusal(
                 400,
