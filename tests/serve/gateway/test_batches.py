@@ -447,10 +447,11 @@ def test_a_disk_that_fails_once_at_any_step(batching, monkeypatch, place, late):
     def failing(*told, **named):
         nonlocal calls
         calls += 1
-        if calls == fails_at and not late:
+        fails = calls == fails_at
+        if fails and not late:
             raise OSError(errno.ENOSPC, "no space left")
         made = done(*told, **named)
-        if calls == fails_at:
+        if fails:
             raise OSError(errno.ENOSPC, "no space left")
         return made
 
