@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from tenfold.core.ports import Ledger
@@ -76,6 +76,10 @@ _TRAVELLERS = frozenset(
     }
 )
 """Request headers that go on to a backend. All others stay here: they may hold secrets of ours."""
+_TRACING = frozenset({b"traceparent", b"tracestate"})
+"""Of these, the ones that change no answer."""
+_JOINED = frozenset({b"cache-control"})
+"""Headers that may come in several lines, which are then one list (RFC 9110, 5.3)."""
 
 
 class Gateway:
@@ -203,7 +207,7 @@ class Gateway:
             grant = self._admitted(exchange, request, heads)
             cache_control = heads.get(b"cache-control")
             body = request.body
-            known = self._memo.get(dialect.endpoint, grant.tenant, body)
+            known = self._memo.get(dialect.endpoint, _shares(grant, travellers), body)
             if known is not None and cache_control is None:
                 exchange.model = known.model
                 grant.check_model(known.model)
@@ -283,10 +287,11 @@ class Gateway:
                 card.digest,
                 ask.plain,
                 self.config.policy_epoch,
+                _telling(travellers),
             )
             self._memo.put(
                 dialect.endpoint,
-                grant.tenant,
+                _shares(grant, travellers),
                 request.body,
                 Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
             )
@@ -346,7 +351,7 @@ class Gateway:
         refusal = refusal_of(error, dialect.prompt)
         if refusal.status == 500:
             log.error("request %s failed", exchange.id, exc_info=error)
-        exchange.status, exchange.error = refusal.status, refusal.message[:500]
+        exchange.status, exchange.error = refusal.status, loggable(refusal.message, 500)
         delivery = work.delivery if work is not None else None
         if delivery is not None and delivery.gone:
             return
@@ -425,10 +430,36 @@ def _heads(
     for header in headers:
         name = header[0]
         if name in _HEADS:
-            read[name] = header[1]
+            if name in read:
+                read[name] = _twice(name, read[name], header[1])
+            else:
+                read[name] = header[1]
         elif name in _TRAVELLERS:
             on = (*on, header)
     return read, on
+
+
+def _twice(name: bytes, first: bytes, second: bytes) -> bytes:
+    """What a header says that stands twice. Raises Refusal (400) where the two cannot both be meant: whoever
+    is in front of us may have looked at the other one."""
+    if name in _JOINED:
+        return first + b", " + second
+    if first != second:
+        raise Refusal(
+            400, f"The header `{name.decode()}` stands twice in this request.", code="bad_header"
+        )
+    return first
+
+
+def _telling(travellers: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    """Those that may change an answer."""
+    return tuple(header for header in travellers if header[0] not in _TRACING)
+
+
+def _shares(grant: Grant, travellers: tuple[tuple[bytes, bytes], ...]) -> Hashable:
+    """Requests of the same body and of equal `_shares` are the same request."""
+    telling = _telling(travellers) if travellers else ()
+    return (grant.tenant, telling) if telling else grant.tenant
 
 
 def refusal_head(refusal: Refusal, id: str) -> bytes:

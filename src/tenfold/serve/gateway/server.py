@@ -20,6 +20,7 @@ from tenfold.errors import ConfigError
 from tenfold.serve.gateway.app import Gateway, refusal_head
 from tenfold.serve.http.limits import Limits
 from tenfold.serve.http.server import listen, serve_on
+from tenfold.serve.protocols.messages_error import error_of
 from tenfold.serve.refusal import Refusal
 
 KEEP_ALIVE_S = 75
@@ -132,10 +133,10 @@ def _limits(gateway: Gateway) -> Limits:
     )
 
 
-def _refuse(status: int, code: str, message: str) -> tuple[bytes, bytes]:
-    """What is not even a request gets OpenAI's error all the same: its sender is likeliest to read that."""
+def _refuse(status: int, code: str, message: str, path: str) -> tuple[bytes, bytes]:
+    """What is not even a request gets an error of its protocol all the same; OpenAI's where none can be told."""
     refusal = Refusal(status, message, code=code)
-    return refusal_head(refusal, "none"), refusal.body()
+    return refusal_head(refusal, "none"), error_of(path, refusal, "none")
 
 
 def run(
