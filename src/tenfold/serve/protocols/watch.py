@@ -58,6 +58,8 @@ class ChatWatch:
         for event, plain in _decoded(part):
             if not outcome.response_id:
                 outcome.response_id = _text(plain.get("id"))
+            if plain.get("error"):  # some servers say [DONE] behind it
+                outcome.refused = True
             choices = plain.get("choices")
             for choice in choices if isinstance(choices, list) else ():
                 if isinstance(choice, dict):
@@ -81,7 +83,7 @@ class ChatWatch:
                 self._choice(choice, choice.get("message"))
         outcome.finish_reasons = tuple(self._reasons.values())
         outcome.usage = usage_of(plain.get("usage"))
-        outcome.complete = "error" not in plain
+        outcome.complete = not plain.get("error")
 
     def _choice(self, choice: Mapping[str, Any], said: Any) -> None:
         reason = choice.get("finish_reason")
@@ -104,6 +106,7 @@ class MessagesWatch:
 
     def __init__(self) -> None:
         self.outcome = Outcome()
+        self._failed = False
         self._usage: dict[str, Any] = {}
 
     def events(self, part: bytes) -> None:
@@ -124,6 +127,8 @@ class MessagesWatch:
                     self.outcome.side_effects = True
             elif kind == "message_stop":
                 self.outcome.complete = True
+            elif kind == "error":
+                self.outcome.refused = self._failed = True
 
     def whole(self, body: bytes) -> None:
         plain = _object(body)
@@ -139,7 +144,7 @@ class MessagesWatch:
     def _reason(self, reason: Any) -> None:
         if isinstance(reason, str):
             self.outcome.finish_reasons = (reason,)
-            self.outcome.refused = reason in _REFUSING
+            self.outcome.refused = self._failed or reason in _REFUSING
 
     def _count(self, usage: Any) -> None:
         if not isinstance(usage, dict):
