@@ -108,6 +108,7 @@ class MessagesWatch:
 
     def __init__(self) -> None:
         self.outcome = Outcome()
+        self._failed = False
         self._usage: dict[str, Any] = {}
 
     def events(self, part: bytes) -> None:
@@ -128,6 +129,8 @@ class MessagesWatch:
                     self.outcome.side_effects = True
             elif kind == "message_stop":
                 self.outcome.complete = True
+            elif kind == "error":
+                self.outcome.refused = self._failed = True
 
     def whole(self, body: bytes) -> None:
         plain = _object(body)
@@ -143,7 +146,7 @@ class MessagesWatch:
     def _reason(self, reason: Any) -> None:
         if isinstance(reason, str):
             self.outcome.finish_reasons = (reason,)
-            self.outcome.refused = reason in _REFUSING
+            self.outcome.refused = self._failed or reason in _REFUSING
 
     def _count(self, usage: Any) -> None:
         if not isinstance(usage, dict):
