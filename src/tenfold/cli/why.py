@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def why(
     response_id: Annotated[
         str,
-        typer.Argument(help="The id in the answer, or in its header x-tenfold-request-id.", show_default=False),
+        typer.Argument(
+            help="The id in the answer, or in its header x-tenfold-request-id.", show_default=False
+        ),
     ],
     file: File = FACTORY_FILE,
     as_json: Json = False,
