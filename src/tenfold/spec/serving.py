@@ -143,15 +143,6 @@ class TlsSpec(Part):
     key: Annotated[str, Field(min_length=1)]
 
 
-class EdgeSpec(Part):
-    """A cache in front (`tenfold emit edge`) that is told of purges."""
-
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    """Where it takes purges: its admin listener."""
-    secret_env: Variable
-    """The environment variable with its purge password (in its secrets.json)."""
-
-
 class BatchSpec(Part):
     """Files and batches: work that may take a day, at what the gateway has to spare."""
 
@@ -165,6 +156,15 @@ class BatchSpec(Part):
     """Lines under way at once in each process, over all batches."""
     max_lines: Annotated[int, Field(ge=1)] = 50_000
     """Requests in one batch."""
+
+
+class EdgeSpec(Part):
+    """A cache in front (`tenfold emit edge`) that is told of purges."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """Where it takes purges: its admin listener."""
+    secret_env: Variable
+    """The environment variable with its purge password (in its secrets.json)."""
 
 
 class ServeSpec(Part):

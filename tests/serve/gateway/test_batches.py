@@ -326,6 +326,17 @@ def test_a_spent_budget_refuses_the_lines_that_are_left(batching, echo, ledger):
         assert {(event.tenant, event.key_name) for event in events} == {("acme", "app")}
 
 
+def test_money_that_lines_under_way_hold_is_waited_for(batching, ledger):
+    """Each sets 4 dollars aside and costs 2: of 20, nine can be paid, however many ask at once."""
+    price = Price(input_usd=0.0, output_usd=1e6)
+    key = create_key(ledger, "app", tenant="acme", now_s=1.0, budget_usd=20.0)
+    backend = MemoryBackend(lambda request: "two words", models=("echo",), delay_s=0.05)
+    with batching(backend, key=key, prices={"echo": price}) as (_, client):
+        lines = [line(f"r{n}", chat("hi", max_tokens=4)) for n in range(12)]
+        batch = until_ended(client, begin(client, lines).id)
+        assert (batch.request_counts.completed, batch.request_counts.failed) == (9, 3)
+
+
 def test_a_rate_limit_is_waited_for(batching, echo, ledger):
     key = create_key(ledger, "app", tenant="acme", now_s=1.0, rpm=5)
     with batching(echo, key=key) as (served, client):
@@ -447,10 +458,11 @@ def test_a_disk_that_fails_once_at_any_step(batching, monkeypatch, place, late):
     def failing(*told, **named):
         nonlocal calls
         calls += 1
-        if calls == fails_at and not late:
+        fails = calls == fails_at
+        if fails and not late:
             raise OSError(errno.ENOSPC, "no space left")
         made = done(*told, **named)
-        if calls == fails_at:
+        if fails:
             raise OSError(errno.ENOSPC, "no space left")
         return made
 

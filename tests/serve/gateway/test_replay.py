@@ -18,9 +18,10 @@ from tenfold.ledger import open_ledger
 from tenfold.serve.access.issue import create_key
 from tenfold.serve.backends.openai_http import OpenAIBackend, OpenAIConfig
 from tenfold.serve.gateway.config import GatewayConfig
+from tenfold.serve.router.config import RouterConfig
 
 from .conftest import _serving
-from .upstream import Upstream, running
+from .upstream import Upstream, running, until
 
 CHAT, TEXT, RESPONSES, MESSAGES = (
     "/v1/chat/completions",
@@ -241,6 +242,19 @@ def test_whole_answers_that_are_never_kept(serving, upstream, message):
     upstream.say = lambda seen, number: json.dumps(body).encode()
     with serving(backend_of(upstream)) as served:
         assert [post(served, asked())[0] for _ in range(2)] == ["model", "model"]
+
+
+def test_what_a_stand_in_said_is_kept_nowhere(serving, upstream):
+    upstream.models = ("m", "other")
+    broken = (503, b'{"error":{"message":"down"}}')
+    upstream.say = lambda seen, number: broken if seen.plain["model"] == "m" else SPOKEN
+    router = RouterConfig(max_attempts=1, fallbacks={"m": ("other",)})
+    with serving(backend_of(upstream), router=router) as served:
+        said = b"".join(SPOKEN)
+        assert [post(served, asked(**COUNTING)) for _ in range(2)] == [("model", said)] * 2
+        upstream.say = lambda seen, number: SPOKEN if seen.plain["model"] == "m" else broken
+        until(lambda: post(served, asked(**COUNTING))[0] == "exact", "the model's own answer")
+        assert upstream.seen[-1].plain["model"] == "m"
 
 
 def test_a_raised_epoch_forgets_what_was_answered_before(serving, upstream, tmp_path):

@@ -163,6 +163,33 @@ def test_a_leader_that_leaves_is_carried_on_for_those_who_follow(front, upstream
     assert statuses == [200, 200, 200, 499, 499]
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_a_leader_that_does_not_read_holds_up_nobody(front, upstream, early):
+    """Whoever follows before its connection is full, or after."""
+    gate = threading.Event()
+    much = [chunk("x" * 50_000) for _ in range(300)]
+    upstream.say = lambda seen, number: [PARTS[0], gate, *much, *PARTS[1:], COUNTED, DONE]
+    leader = Client(front.port, body_of(True))
+    leader.read_until(PARTS[0])
+    if not early:
+        gate.set()
+        flights = front.gateway.parts.flights._flights
+        sizes = []
+
+        def still():
+            sizes.append(sum(flight._num_bytes for flight in flights.values()))
+            return len(sizes) > 20 and sizes[-1] == sizes[-20] > 100_000
+
+        until(still, "the leader's connection being full")
+        assert sizes[-1] < sum(map(len, much))
+    other = Client(front.port, body_of(True))
+    until(lambda: followers(front) == 1, "following")
+    gate.set()
+    assert other.rest()[1] == PARTS[0] + b"".join(much) + b"".join(PARTS[1:]) + DONE
+    assert leader.rest()[1] == PARTS[0] + b"".join(much) + b"".join(PARTS[1:]) + DONE
+    assert len(upstream.seen) == 1
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_when_the_last_leaves_the_work_is_cancelled(front, upstream, stream):
     never = threading.Event()

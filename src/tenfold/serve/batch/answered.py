@@ -5,6 +5,7 @@ It knows no batch and asks nobody.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ _PATIENT = frozenset({429, 503})
 """Nobody is at fault: worth waiting for as long as the batch has time."""
 _TRANSIENT = frozenset({408, 409, 500, 502})
 """Not 504: all the time that an answer may take was spent."""
+_RETRY_AFTER = re.compile(rb"^retry-after: ([0-9]{1,9})\r$", re.IGNORECASE | re.MULTILINE)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 
@@ -26,6 +28,8 @@ class Answered:
     status: int
     body: bytes
     request_id: str
+    wait_s: float | None = None
+    """What its Retry-After says."""
 
     @property
     def good(self) -> bool:
@@ -34,7 +38,8 @@ class Answered:
     def worth_another(self, tries: int) -> bool:
         """Whether the same question may be answered better later, after so many tries."""
         if self.status in _PATIENT:
-            return self._code() != "insufficient_quota"
+            # A budget that requests under way hold may have room again, and says when to look.
+            return self._code() != "insufficient_quota" or self.wait_s is not None
         return self.status in _TRANSIENT and tries < MAX_TRIES
 
     def line(self, id: str, custom_id: str) -> bytes:
@@ -81,14 +86,14 @@ def error_line(id: str, custom_id: str, code: str, message: str) -> bytes:
     )
 
 
-def pause_s(tries: int) -> float:
-    """Before try number `tries` + 1, where nobody said how long."""
-    return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(tries - 1, 10))
+def pause_s(tries: int, told_s: float | None) -> float:
+    """Before try number `tries` + 1. `told_s`: what a Retry-After says."""
+    if told_s is None:
+        told_s = _FIRST_PAUSE_S * 2.0 ** min(max(tries - 1, 0), 10)
+    return min(_LONGEST_PAUSE_S, told_s)
 
 
-def told_wait_s(refusal: Refusal) -> float:
-    """What a refusal says in its Retry-After."""
-    for name, value in refusal.headers:
-        if name == b"retry-after" and value.isdigit():
-            return min(_LONGEST_PAUSE_S, float(value))
-    return _FIRST_PAUSE_S
+def told_wait_s(lines: bytes) -> float | None:
+    """What Retry-After says, in seconds, among header lines."""
+    found = _RETRY_AFTER.search(lines)
+    return None if found is None else float(found[1])

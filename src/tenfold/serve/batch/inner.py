@@ -13,7 +13,7 @@ from tenfold.serve.http.request import ClientGone, Request
 class InnerRequest(Request):
     """For one event loop."""
 
-    __slots__ = ("_parts", "_status", "answered")
+    __slots__ = ("_lines", "_parts", "_status", "answered")
 
     def __init__(self, path: str, body: bytes) -> None:
         self.method = "POST"
@@ -25,11 +25,12 @@ class InnerRequest(Request):
         self.gone = False
         self.on_gone = None
         self._status = 0
+        self._lines = b""
         self._parts: list[bytes] = []
-        self.answered: asyncio.Future[tuple[int, bytes]] = (
+        self.answered: asyncio.Future[tuple[int, bytes, bytes]] = (
             asyncio.get_running_loop().create_future()
         )
-        """Status and body; cancelled by `left`."""
+        """Status, header lines and body; cancelled by `left`."""
 
     @property
     def begun(self) -> bool:
@@ -51,7 +52,7 @@ class InnerRequest(Request):
     def begin(self, status: int, head: bytes, length: int | None = None) -> None:
         if self.begun:
             raise RuntimeError("this request has its answer")
-        self._status = status
+        self._status, self._lines = status, head
 
     def write(self, part: bytes) -> None:
         self._parts.append(part)
@@ -59,7 +60,7 @@ class InnerRequest(Request):
     def finish(self) -> None:
         if not self.answered.done():
             self.on_gone = None
-            self.answered.set_result((self._status, b"".join(self._parts)))
+            self.answered.set_result((self._status, self._lines, b"".join(self._parts)))
 
     def abort(self) -> None:
         if not self.answered.done():

@@ -65,7 +65,11 @@ class Results:
         with self._alone:
             synced, self._synced = self._synced, True
         if not synced:
-            os.fsync(self._descriptor)
+            try:
+                os.fsync(self._descriptor)
+            except OSError:
+                self._synced = False
+                raise
 
     def close(self) -> None:
         os.close(self._descriptor)

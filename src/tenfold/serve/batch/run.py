@@ -204,7 +204,8 @@ class BatchRun:
                 try:
                     answered = await self._asked(line)
                 except Refusal as refusal:  # a rate limit: nothing was asked
-                    wait_s = told_wait_s(refusal)
+                    lines = b"".join(b"%b: %b\r\n" % header for header in refusal.headers)
+                    wait_s = pause_s(0, told_wait_s(lines))
                 else:
                     tries += 1
                     if not answered.worth_another(tries):
@@ -213,7 +214,7 @@ class BatchRun:
                         await self._off(into.append, line.custom_id, said)
                         self._count(out, err)
                         return
-                    wait_s = pause_s(tries)
+                    wait_s = pause_s(tries, answered.wait_s)
             await self._pause(wait_s)
 
     async def _asked(self, line: BatchLine) -> Answered:
@@ -230,11 +231,11 @@ class BatchRun:
         request = InnerRequest(self._record.endpoint, body)
         id = self._gateway.submit(request, grant, PRIORITY)
         try:
-            status, answer = await request.answered
+            status, lines, answer = await request.answered
         except asyncio.CancelledError:
             request.left()
             raise
-        return Answered(status, answer, id)
+        return Answered(status, answer, id, told_wait_s(lines))
 
     async def _note(self, out: Results, err: Results) -> None:
         """What was answered lasts, and the counts can be seen."""

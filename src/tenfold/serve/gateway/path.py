@@ -8,6 +8,8 @@ tiers when the answer proves to be complete. It knows no routes and no keys.
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from tenfold.serve.access.budgets.base import Reservation
@@ -45,6 +47,8 @@ STORABLE = frozenset(
 """Ends after which an answer is all there is to say; each protocol has its own words."""
 CHOOSING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"})
 """Endpoints whose answers say why they ended."""
+_LOOK_S = 0.1
+"""How often a leader that waits for its client looks for followers."""
 CLAIM_PATIENCE_S = 120.0
 """How long to wait for an answer that another host is making."""
 DEFAULT_TOKENS = 4096
@@ -271,7 +275,7 @@ class Path:
                     # Those who read along wait for no one.
                     return delivery.full and (flight is None or not flight.num_followers)
 
-                await answer.pour(take, delivery.room)
+                await answer.pour(take, lambda: _room(delivery, flight))
                 _note(exchange, outcome)
             else:
                 async for part in answer:
@@ -394,6 +398,19 @@ class Path:
             both = msgspec.structs.replace(stored, whole=whole)
         self._tiers.put(key, both)
         return both
+
+
+async def _room(delivery: Delivery, flight: Flight | None) -> None:
+    """Wait for a slow client, but no longer than until somebody reads along."""
+    if flight is None:
+        await delivery.room()
+        return
+    waiting = asyncio.ensure_future(delivery.room())
+    try:
+        while not waiting.done() and not flight.num_followers:
+            await asyncio.wait((waiting,), timeout=_LOOK_S)
+    finally:
+        waiting.cancel()
 
 
 def _note(exchange: Exchange, outcome: Outcome) -> None:
