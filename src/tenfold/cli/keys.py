@@ -125,10 +125,12 @@ def show(name: Name, file: File = FACTORY_FILE, as_json: Json = False) -> None:
     def render(screen: object) -> None:
         rows = table(key.name, _state(key))
         for what, value in plain.items():
+            if what == "budget_period" and key.budget_usd is None:
+                continue
             if what != "name" and value not in (None, "", []):
                 when = what.endswith("_at_s") or what.endswith("_until_s")
                 rows.add_row(
-                    what.removesuffix("_at_s").replace("_", " "),
+                    what.removesuffix("_at_s").removesuffix("_s").replace("_", " "),
                     _when(value) if when else _words(value),  # type: ignore[arg-type]
                 )
         for row in spent:

@@ -11,9 +11,13 @@ import typer
 
 from tenfold.cli.options import FACTORY_FILE, File, Json, Sets, opened
 from tenfold.cli.output import console
+from tenfold.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from tenfold.factory import Factory
+    from tenfold.factory.outlook import Outlook
 
 CONSOLE = "/console"
 
@@ -36,15 +40,29 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    key_env: Annotated[
+        str | None,
+        typer.Option(
+            "--backend-key-env",
+            metavar="NAME",
+            help="The environment variable with the key that those servers take.",
+            show_default=False,
+        ),
+    ] = None,
     no_console: Annotated[bool, typer.Option("--no-console", help="Only the gateway.")] = False,
     file: File = FACTORY_FILE,
     sets: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Serve what the file's `serve:` says, with OpenAI's API under /v1 and the console under /console.
+    """Serve what the file's `serve:` says: OpenAI's and Anthropic's APIs under /v1, the console under /console.
 
-    Ends with Ctrl-C, after the requests under way are answered.
+    Says on stderr what it is about to serve, and on stdout where, once every backend has answered. SIGHUP
+    reads the file again. Ends with Ctrl-C or SIGTERM, after the requests under way are answered.
     """
+
+    def begin(outlook: Outlook) -> None:
+        if not as_json:
+            _render(console(stderr=True), outlook)
 
     def ready(url: str) -> None:
         places = {"url": url, "api": f"{url}/v1", "metrics": f"{url}/metrics"}
@@ -56,26 +74,56 @@ def serve(
         for name, place in places.items():
             console().print(f"{name:<8} {place}", markup=False)
 
-    with _before(backend) if backend else opened(file, sets) as factory:
+    if key_env is not None and not backend:
+        raise UsageError("--backend-key-env goes with --backend", hint="in a file: api_key_env")
+    with _before(backend, key_env) if backend else opened(file, sets) as factory:
         factory.serve(
             host=host,
             port=port,
             workers=workers,
             mounts=None if no_console else _console,
+            on_begin=begin,
             on_ready=ready,
         )
 
 
 @contextmanager
-def _before(backends: list[str]) -> Iterator[Factory]:
+def _before(backends: list[str], key_env: str | None) -> Iterator[Factory]:
     """A factory that makes nothing: what is needed to serve other servers' models."""
     from tenfold.factory.serving import before
 
-    factory = before(backends)
+    factory = before(backends, key_env)
     try:
         yield factory
     finally:
         factory.close()
+
+
+def _render(screen: Console, outlook: Outlook) -> None:
+    if outlook.keys_required:
+        keys = f"required; {outlook.num_keys} made" + (
+            "" if outlook.num_keys else ": tenfold keys create NAME"
+        )
+    else:
+        keys = "none needed on this machine, until one is made: tenfold keys create NAME"
+    prices = ", ".join(outlook.priced)
+    if outlook.default_price:
+        prices += ", others at default_price" if prices else "default_price"
+    elif prices:
+        prices += "; others are free"
+    rows = [
+        ("address", f"{outlook.url}, {outlook.workers} worker{'s' * (outlook.workers > 1)}"),
+        ("tiers", ", ".join(outlook.tiers) or "none: every answer is generated"),
+        ("keys", keys + ("; an admin key from the environment" * outlook.admin_key)),
+    ]
+    if prices:
+        rows.append(("prices", f"{prices}; budgets are kept in {outlook.budgets}"))
+    if outlook.model is not None:
+        rows.append(("backend", f"embedded: {outlook.model}"))
+    for name, url, models in outlook.backends:
+        rows.append(("backend", f"{name}: {', '.join(models) or 'every model it lists'}, {url}"))
+    for name, value in rows:
+        screen.print(f"{name:<8} {value}", markup=False, soft_wrap=True)
 
 
 def _console(factory: Factory) -> dict[str, Any]:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def why(
     response_id: Annotated[
         str,
-        typer.Argument(help="As the client saw it: chatcmpl-... or cmpl-...", show_default=False),
+        typer.Argument(
+            help="The id in the answer, or in its header x-tenfold-request-id.", show_default=False
+        ),
     ],
     file: File = FACTORY_FILE,
     as_json: Json = False,
@@ -40,7 +42,8 @@ def render_why(screen: Console, found: Why) -> None:
     )
     answer.add(
         f"{request.prompt_tokens} + {request.completion_tokens} tokens, "
-        f"{quantity(request.latency_ms, 'ms')}, {quantity(request.usd, 'USD')}, "
+        f"{quantity(request.latency_ms, 'ms')}, price {quantity(request.price_usd, 'USD')}, "
+        f"cost {quantity(request.usd, 'USD')}, "
         f"{quantity(request.joules, 'J')} ({request.energy_method})"
     )
     answer.add(f"tenant {escape(request.tenant)}, key {escape(request.key_name) or 'none'}")

@@ -169,7 +169,8 @@ class RequestEvent:
     """Of the asset that answered; empty for a foreign backend."""
     backend: str
     tier: str
-    """`exact`, `model`, later `edge`, `template`, `semantic`, `student`; `refused` for errors."""
+    """`exact`, `host`, `shared`, `flight` (another's generation, joined), `model`, later `edge`, `template`,
+    `semantic`, `student`; `refused` for errors."""
     status: int
     stream: bool = False
     prompt_tokens: int = 0

@@ -39,6 +39,7 @@ from tenfold.ledger import open_ledger
 from tenfold.stores.open import open_store
 
 if TYPE_CHECKING:
+    from tenfold.factory.outlook import Outlook
     from tenfold.factory.replaying import Replayed
     from tenfold.queries import Queries
     from tenfold.spec.models import FactorySpec
@@ -365,17 +366,27 @@ class Factory:
         port: int | None = None,
         workers: int | None = None,
         mounts: Callable[[Factory], Mapping[str, Any]] | None = None,
+        on_begin: Callable[[Outlook], None] = lambda outlook: None,
         on_ready: Callable[[str], None] = lambda url: None,
     ) -> None:
         """Serve what the file's `serve:` says until SIGTERM or SIGINT. `mounts` makes further ASGI
-        applications by path prefix (the console); `on_ready` hears the URL.
+        applications by path prefix (the console); `on_begin` hears what is about to be served once the
+        address is taken, `on_ready` the URL once every backend has answered.
 
         With more than one worker this process only watches over them. SIGHUP makes them read the file again
         and exchange backends, prices and tenants while requests go on.
         """
         from tenfold.factory.serving import serve
 
-        serve(self, host=host, port=port, workers=workers, mounts=mounts, on_ready=on_ready)
+        serve(
+            self,
+            host=host,
+            port=port,
+            workers=workers,
+            mounts=mounts,
+            on_begin=on_begin,
+            on_ready=on_ready,
+        )
 
     def replay(
         self,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import socket
 
     from tenfold.factory.factory import Factory
+    from tenfold.factory.outlook import Outlook
     from tenfold.serve.backends.base import Backend
     from tenfold.serve.gateway.app import Gateway
     from tenfold.serve.gateway.config import GatewayConfig
@@ -42,24 +43,32 @@ _ENDPOINTS = {
 }
 
 
-def before(urls: Sequence[str]) -> Factory:
+def before(urls: Sequence[str], key_env: str | None = None) -> Factory:
     """A factory without assets that serves the models of OpenAI-compatible servers. Its facts go into the
-    store of this folder. Raises UsageError for something that is no address."""
+    store of this folder. `key_env`: the environment variable with the key they all take.
+    Raises UsageError for something that is no address or no name of a variable."""
+    from pydantic import ValidationError
+
     from tenfold.factory.factory import Factory
     from tenfold.spec.models import FactorySpec
     from tenfold.spec.serving import BackendSpec, ServeSpec
 
-    wrong = [url for url in urls if not url.startswith(("http://", "https://"))]
-    if wrong:
-        raise UsageError(
-            "a backend is the address of a server",
-            seen=wrong[0],
-            hint="like http://127.0.0.1:8000/v1",
-        )
-    backends = tuple(
-        BackendSpec(name=f"backend-{number}", url=url) for number, url in enumerate(urls, 1)
-    )
-    return Factory.of(FactorySpec(factory="gateway", serve=ServeSpec(backends=backends)))
+    backends = []
+    for number, url in enumerate(urls, 1):
+        try:
+            backends.append(BackendSpec(name=f"backend-{number}", url=url, api_key_env=key_env))
+        except ValidationError as error:
+            if error.errors()[0]["loc"] == ("api_key_env",):
+                raise UsageError(
+                    "a backend's key is named by the variable that holds it",
+                    hint="--backend-key-env VLLM_API_KEY, say",
+                ) from None
+            raise UsageError(
+                "a backend is the address of a server",
+                seen=url.rpartition("@")[2],
+                hint="like http://127.0.0.1:8000/v1",
+            ) from None
+    return Factory.of(FactorySpec(factory="gateway", serve=ServeSpec(backends=tuple(backends))))
 
 
 def gateways_of(factory: Factory) -> Gateways:
@@ -96,7 +105,6 @@ def gateway_of(
 
     Raises UsageError when the model has not been built, ConfigError when a backend's key is not set.
     """
-    from tenfold.serve.access.admin_secret import check_admin_secret
     from tenfold.serve.gateway.app import Gateway
     from tenfold.serve.gateway.observed import observed
     from tenfold.serve.gateway.parts import open_parts
@@ -113,8 +121,7 @@ def gateway_of(
         parts=parts,
     )
     if wanted.admin_key_env is not None:
-        secret = _secret(wanted.admin_key_env, "the admin key")
-        check_admin_secret(secret, where=wanted.admin_key_env)
+        secret = _admin_secret(wanted.admin_key_env)
         gateway.keys.lend("admin", "admin", scopes=("admin",), secret=secret)
     return gateway
 
@@ -208,9 +215,11 @@ def serve(
     port: int | None,
     workers: int | None,
     mounts: Mounts | None,
+    on_begin: Callable[[Outlook], None],
     on_ready: Callable[[str], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is under way."""
+    from tenfold.factory.outlook import outlook
     from tenfold.serve.http.server import listen
 
     wanted = _wanted(factory)
@@ -218,8 +227,10 @@ def serve(
     port = wanted.port if port is None else port
     count = workers or wanted.workers
     _check_exposure(factory, wanted, host)
+    _check_settings(factory, wanted)
     if count == 1:
         with listen(host, port) as sock:
+            on_begin(outlook(factory, wanted, _url(wanted, host, sock), 1))
             _work(
                 factory,
                 wanted,
@@ -236,7 +247,7 @@ def serve(
     sockets = [listen(host, port, reuse_port=True)]
     taken = sockets[0].getsockname()[1]
     sockets += [listen(host, taken, reuse_port=True) for _ in range(count - 1)]
-    factory.ledger_url  # noqa: B018  refuses a store made by a newer version before anything is forked
+    on_begin(outlook(factory, wanted, _url(wanted, host, sockets[0]), count))
     factory.close()  # a connection does not survive a fork; each worker opens its own
     team = Workers(
         sockets,
@@ -386,6 +397,23 @@ def _tls(factory: Factory, wanted: ServeSpec) -> Any:
 def _url(wanted: ServeSpec, host: str, sock: socket.socket) -> str:
     shown = f"[{host}]" if ":" in host else host
     return f"{'http' if wanted.tls is None else 'https'}://{shown}:{sock.getsockname()[1]}"
+
+
+def _check_settings(factory: Factory, wanted: ServeSpec) -> None:
+    """Raises what a worker would, before there is one: said once, by the process that was started."""
+    config_of(factory, wanted)
+    backends_of(factory, wanted)
+    _tls(factory, wanted)
+    if wanted.admin_key_env is not None:
+        _admin_secret(wanted.admin_key_env)
+
+
+def _admin_secret(variable: str) -> str:
+    from tenfold.serve.access.admin_secret import check_admin_secret
+
+    secret = _secret(variable, "the admin key")
+    check_admin_secret(secret, where=variable)
+    return secret
 
 
 def _check_exposure(factory: Factory, wanted: ServeSpec, host: str) -> None:

@@ -14,7 +14,18 @@ from typing import Any
 from tenfold.core.facts import EnergyWindow, RequestEvent, TrafficRow
 from tenfold.queries.past import Past
 
-TIERS = ("edge", "exact", "template", "semantic", "student", "model", "refused")
+TIERS = (
+    "edge",
+    "exact",
+    "host",
+    "template",
+    "semantic",
+    "shared",
+    "flight",
+    "student",
+    "model",
+    "refused",
+)
 """Cheapest first, as a request meets them."""
 SAMPLE = 2_000
 """Requests that percentiles are taken over at most."""

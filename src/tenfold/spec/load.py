@@ -22,6 +22,11 @@ from tenfold.spec.read import Tree
 from tenfold.spec.references import reference_faults
 from tenfold.spec.wiring import Resolve, wiring_faults
 
+_MISSING = (
+    "make one with `tenfold init`, name another with --file, or serve a server's models without one: "
+    "`tenfold serve --backend URL`"
+)
+
 
 def load(
     path: str | Path,
@@ -48,7 +53,7 @@ def load(
         missing = not file.exists()
         raise SpecError(
             _in_order(tree),
-            hint="make one with `tenfold init`, or name another with --file" if missing else None,
+            hint=_MISSING if missing else None,
         )
     spec._path = file
     spec._places = tree.places

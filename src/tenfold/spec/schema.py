@@ -54,7 +54,11 @@ def factory_schema(steps: Mapping[str, Step]) -> dict[str, Any]:
     schema.pop("required")
     schema["if"] = {"required": ["extends"]}
     schema["else"] = {
-        "required": ["factory", "assets"],
+        "required": ["factory"],
+        "anyOf": [
+            {"required": ["assets"]},
+            {"required": ["serve"]},
+        ],  # a gateway alone makes nothing
         "properties": {
             "assets": {"additionalProperties": {"type": "object", "required": ["step"]}}
         },

@@ -6,8 +6,9 @@ Nothing secret stands in a file: keys and addresses with passwords are named by 
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tenfold.spec.part import Amount, FactoryName, Part, Reference, wrong
 
@@ -63,6 +64,20 @@ class BackendSpec(Part):
     """For the policy `joules`."""
     region: str = ""
     """For the policy `region`."""
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            whole = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            raise wrong("must be a server's address, like http://127.0.0.1:8000/v1")
+        if parts.username is not None or parts.password is not None:
+            raise wrong("must not hold a password: name it by api_key_env")
+        return url
 
 
 class RoutingSpec(Part):
@@ -196,6 +211,25 @@ class ServeSpec(Part):
     def _complete(self) -> ServeSpec:
         if self.model is None and not self.backends:
             raise wrong("serve needs a model of this factory, or backends, or both")
+        names = [backend.name for backend in self.backends]
+        if self.model is not None:
+            names.append("embedded")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise wrong(f"two backends have the name {twice[0]!r}")
+        unknown = self._unknown_models()
+        if unknown:
+            raise wrong(f"no backend has the model {unknown[0]!r}, which routing.fallbacks names")
         if "shared" in self.tiers and self.redis_url_env is None:
             raise wrong("the tier `shared` needs redis_url_env")
         return self
+
+    def _unknown_models(self) -> list[str]:
+        """Models that fallbacks name and nobody has, where every backend says which it has."""
+        if any(not backend.models for backend in self.backends):
+            return []
+        known = {model for backend in self.backends for model in backend.models}
+        known |= {self.model} if self.model is not None else set()
+        named = self.routing.fallbacks
+        # A model that only falls back to others needs no backend of its own.
+        return [model for others in named.values() for model in others if model not in known]

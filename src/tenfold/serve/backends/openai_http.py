@@ -95,7 +95,17 @@ class OpenAIBackend:
     async def start(self) -> None:
         """Ask the server for its models. Raises BackendError while it is not there, ConfigError when it
         lacks a configured model."""
-        plain = await self._listing()
+        try:
+            plain = await self._listing()
+        except BackendRefusal as error:
+            if error.status == 404:
+                error.fact = (
+                    f"no list of models at {(self._path + self.models_path).decode()} (404)"
+                )
+                error.hint = "write the address as its clients do, mostly with /v1 at the end"
+            if error.code == "backend_refused_key":
+                error.hint = "name the variable that holds its key: api_key_env, --backend-key-env"
+            raise
         try:
             listed = {str(card["id"]): card for card in plain["data"]}
         except (KeyError, TypeError):

@@ -281,6 +281,8 @@ class Fleet:
             else:
                 break
         self._cards[member] = cards
+        if member.error is not None:
+            log.warning("backend %s is there now", name)
         member.state, member.error = "ready", None
         self._place()
         if isinstance(member.backend, Probing):
