@@ -143,7 +143,7 @@ def test_nesting_without_end_is_refused_not_crashed():
 
 def test_headers_that_go_on_to_the_backend_are_part_of_the_key():
     def key(*headers):
-        return canonical_key("e", "t", "m", "d", {}, 0, headers)
+        return canonical_key("e", "t", "m", "d", {}, headers=headers)
 
     ways = [
         (),
