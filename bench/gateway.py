@@ -2,7 +2,7 @@
 
     python bench/gateway.py [--quick] [--json] [--only FIGURE,...]
 
-Peers are made once with `python bench/peers.py`. A full run takes about half an hour on a quiet machine and
+Peers are made once with `python bench/peers.py`. A full run takes about twenty minutes on a quiet machine and
 writes bench/results/gateway.json and gateway.md. docs/benches.md says what each figure means.
 """
 
@@ -52,7 +52,6 @@ PARTS: dict[str, Part] = {
     "edge_fill_vs_plain": elsewhere("gateway_edge", "a filled-in hit of nginx against a plain one"),
     "budget_overshoot_reservations": gateway_overshoot.measure,
     "growth": gateway_growth.measure,
-    "soak_rss_mb_per_min": gateway_memory.soak,
 }
 """Each is named after its main figure."""
 
