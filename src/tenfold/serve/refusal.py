@@ -61,16 +61,17 @@ class Refusal(TenfoldError):
         }
 
 
-def loggable(text: str) -> str:
-    """What a client named, short enough and printable enough for a log, a header and a database."""
-    if len(text) <= 200 and text.isprintable():
+def loggable(text: str, most: int = 200) -> str:
+    """What a client or a server said, short enough and printable enough for a log, a header and a database:
+    `most` characters."""
+    if len(text) <= most and text.isprintable():
         return text
-    return "".join(c if c.isprintable() else "?" for c in text[:200])
+    return "".join(c if c.isprintable() else "?" for c in text[:most])
 
 
 def retry_after(seconds: float) -> tuple[bytes, bytes]:
     """A `Retry-After` header: whole seconds, at least one, at most an hour."""
-    return (b"retry-after", str(min(3600, max(1, math.ceil(seconds)))).encode())
+    return (b"retry-after", str(math.ceil(min(3600.0, max(1.0, seconds)))).encode())
 
 
 def unknown_model(name: str, known: list[str]) -> Refusal:

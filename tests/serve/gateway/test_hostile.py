@@ -13,6 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tenfold.serve.protocols.chat import Chat
+from tenfold.serve.refusal import Refusal
+
 CHAT = "/v1/chat/completions"
 
 
@@ -79,7 +82,7 @@ def test_nesting_beyond_what_a_key_can_be_made_of(served):
     deep = b'{"model":"echo","temperature":0,"messages":[{"role":"user","content":"x"}],"deep":'
     status, error, _ = post(served, deep + b"[" * 1000 + b"]" * 1000 + b"}")
     assert status == 400
-    assert "canonical" in error["message"]
+    assert "nested too deep" in error["message"]
 
 
 def test_fields_that_stand_twice(served):
@@ -360,3 +363,79 @@ def test_a_web_page_of_another_site_cannot_use_an_open_gateway(served, headers, 
     found, error, _ = post(served, body, headers=headers)
     assert found == status
     assert status == 200 or error["code"] == "key_required"
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        (b',"model":"echo"', "model"),
+        (b',"m\\u006fdel":"echo"', "model"),
+        (b',"x":{"a":1,"b":{"c":[{"d":1,"d":2}]}}', "d"),
+        (b',"x" : {"a" :1,\n"a"\t: 1}', "a"),
+        (b',"x":{"a":"\\u0022:","a":"\\":"}', "a"),
+        (b',"x":{"\\u0061":1,"a":2}', "a"),
+    ],
+)
+def test_a_field_that_stands_twice_is_refused_wherever_it_is(served, more, field):
+    """The server behind us may take the one, and we count, allow and store the other."""
+    whole = b'{"model":"echo","messages":[{"role":"user","content":"\\"a\\" : \\"b\\":"}]%b}'
+    assert post(served, whole % b',"temperature" : 0, "user": "\\u0022:"')[0] == 200
+    status, error, _ = post(served, whole % more)
+    assert (status, error["code"], error["param"]) == (400, "duplicate_field", field)
+
+
+def test_fields_without_number_cost_no_more_than_reading_them():
+    """What grows with the square of their number would take hours here."""
+    many = b"".join(b',"%d":0' % number for number in range(500_000))
+    whole = b'{"model":"m","messages":[{"role":"user","content":"x"}]%b}'
+    assert Chat().read(whole % many).model == "m"
+    with pytest.raises(Refusal, match="stands twice"):
+        Chat().read(whole % (many + b',"7":0'))
+
+
+@pytest.mark.parametrize("escape", [b"", b"\\u0041"])
+@pytest.mark.parametrize("depth", [300, 900, 1010])
+def test_nesting_is_refused_before_anybody_has_to_write_it_again(served, depth, escape):
+    whole = (
+        b'{"model":"echo","messages":[{"role":"user","content":"x%b"}],"stream":true,"stream_options":'
+        b'{"include_usage":false},"x":%b1%b}' % (escape, b"[" * depth, b"]" * depth)
+    )
+    status, error, _ = post(served, whole)
+    assert status == 400
+    assert error["code"] == "invalid_json"
+
+
+def test_an_error_of_the_wire_has_the_shape_of_the_path(served):
+    head = b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
+    for length in (20_000_000, 10):
+        ours = raw(served, head % (b"/v1/messages", length)).partition(b"\r\n\r\n")[2]
+        plain = json.loads(ours)
+        assert plain["type"] == "error"
+        assert plain["error"]["type"] in ("request_too_large", "timeout_error")
+        theirs = raw(served, head % (CHAT.encode(), length)).partition(b"\r\n\r\n")[2]
+        assert set(json.loads(theirs)["error"]) == {"message", "type", "param", "code"}
+    status, error, _ = post(served, b"{}", path="/v1/messages/batches")
+    assert (status, error["type"]) == (404, "not_found_error")
+
+
+def test_a_header_in_two_lines_is_one_list_or_refused(served):
+    body = b'{"model":"echo","messages":[{"role":"user","content":"x"}],"temperature":0}'
+
+    def tier(*lines):
+        told = b"POST %b HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: %d\r\n"
+        seen = raw(served, told % (CHAT.encode(), len(body)) + b"".join(lines) + b"\r\n" + body)
+        return seen.partition(b"x-tenfold-tier: ")[2].partition(b"\r\n")[0]
+
+    for _ in range(2):
+        assert tier(b"cache-control: no-store\r\n", b"cache-control: max-age=5\r\n") == b"model"
+    assert tier(b"authorization: Bearer a\r\n", b"authorization: Bearer b\r\n") == b"refused"
+    assert tier(b"authorization: Bearer a\r\n", b"authorization: Bearer a\r\n") == b"model"
+
+
+def test_headers_that_a_backend_reads_tell_requests_apart(served):
+    body = b'{"model":"echo","messages":[{"role":"user","content":"y"}],"temperature":0}'
+    ways = [{}, {"openai-beta": "a"}, {"openai-beta": "b"}]
+    for tier in ("model", "exact", "exact"):
+        for headers in ways:
+            found = post(served, body, headers={**headers, "traceparent": "00-1-1-00"})[2]
+            assert found["x-tenfold-tier"] == tier

@@ -27,7 +27,7 @@ def served(seen):
         seen.append(request.path)
         request.reply(200, b"", b"")
 
-    def refuse(status, code, message):
+    def refuse(status, code, message, path):
         return b"content-type: application/json\r\n", json.dumps([status, code, message]).encode()
 
     limits = {"max_head_bytes": 8192, "max_target_bytes": 4000, "max_body_bytes": 1000}

@@ -98,7 +98,7 @@ class Outcome:
         self.side_effects = False
         """It asks for tools to be called."""
         self.refused = False
-        """The model, or a filter behind it, would not answer."""
+        """The model, or a filter behind it, would not answer, or its server said that it failed."""
         self.response_id = ""
         self.compute_s = 0.0
         """Share of engine time, where the engine is ours."""

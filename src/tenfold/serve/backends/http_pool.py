@@ -26,6 +26,7 @@ _SWEEPS_PER_TIMEOUT = 8
 """How often, within one `read_timeout_s`, waiting connections are looked at. A timer per wait would cost
 more than the parsing of an answer."""
 MAX_HEADER_BYTES = 64 * 1024
+"""Of one head; and what may come in a row that is no part of a body: unfinished lines, trailers, chunk sizes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +308,7 @@ class _Connection(asyncio.Protocol):
         self._parts: deque[bytes] = deque()
         self._num_bytes = 0
         self._num_header_bytes = 0
+        self._num_idle_bytes = 0
         self._paused = False
         self._begun = False
         self._have_head = False
@@ -413,12 +415,19 @@ class _Connection(asyncio.Protocol):
             self._fail("the server spoke out of turn")
             return
         self._begun = True
+        before = self._num_bytes
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail("the server wants to speak another protocol")
         except (httptools.HttpParserError, BackendError) as error:
             self._fail(f"the server does not speak HTTP/1.1: {error}")
+        if self._num_bytes > before or self.complete:
+            self._num_idle_bytes = 0
+        else:
+            self._num_idle_bytes += len(data)
+            if self._num_idle_bytes > MAX_HEADER_BYTES:  # the parser would hold all of it
+                self._fail("the server sends a line without an end")
         if self._sink is not None and self._parts:
             self.waiting_for = 0
             if self._sunk() and not self.complete and self._error is None:

@@ -50,9 +50,11 @@ def canonical_key(
     plain: Mapping[str, Any],
     epoch: int = 0,
     further: Sequence[str] = (),
+    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> bytes:
     """32 bytes. `plain` is the decoded body; `partition` whoever may share the answer (the tenant);
-    `further` what else tells requests apart (`long_numbers`, a form).
+    `further` what else tells requests apart (`long_numbers`, a form); `headers` those that go on to the
+    backend and may change what it says (`anthropic-beta`).
 
     A field that is null counts as absent, and so does `n` = 1. Raises InputError where the body is nested
     too deep to be encoded.
@@ -67,7 +69,9 @@ def canonical_key(
         type(n := content.get("n")) is int and n == 1
     ):  # not for true or 1.0: let those find no company
         del content["n"]
-    named = [VERSION, epoch, endpoint, partition, model, digest, content, *further]
+    named: list[Any] = [VERSION, epoch, endpoint, partition, model, digest, content, *further]
+    if headers:
+        named.append([[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers])
     try:
         encoded = orjson.dumps(named, option=_SORTED)
     except TypeError:
@@ -92,23 +96,3 @@ def _unusual(named: list[Any]) -> bytes:
         return b" " + json.dumps(named, sort_keys=True).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"the request has no canonical form: {error}") from None
-
-
-def names_twice(body: bytes) -> bool:
-    """Whether an object in `body`, which is valid JSON, has two fields of one name.
-
-    Decoders differ in which of the two they take. Such a request is refused or at least not stored: the
-    backend may answer the one while the key is made of the other.
-    """
-    found = False
-
-    def look(pairs: list[tuple[str, Any]]) -> None:
-        nonlocal found
-        if len(dict(pairs)) != len(pairs):
-            found = True
-
-    try:
-        json.loads(body, object_pairs_hook=look)
-    except RecursionError:
-        return True
-    return found

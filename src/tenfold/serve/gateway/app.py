@@ -26,7 +26,7 @@ from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
 from tenfold.serve.gateway.exposition import snapshot
-from tenfold.serve.gateway.heads import heads_of
+from tenfold.serve.gateway.heads import heads_of, shares, telling
 from tenfold.serve.gateway.memo import Known, Memo
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.pages import Pages
@@ -194,7 +194,7 @@ class Gateway:
             grant = self._admitted(exchange, request, heads)
             cache_control = heads.get(b"cache-control")
             body = request.body
-            known = self._memo.get(dialect.endpoint, grant.tenant, body)
+            known = self._memo.get(dialect.endpoint, shares(grant.tenant, travellers), body)
             if (
                 known is not None
                 and cache_control is None
@@ -308,11 +308,12 @@ class Gateway:
                 ask.plain,
                 self.config.policy_epoch,
                 _apart(ask),
+                telling(travellers),
             )
             if not priority:  # what has time must not push out what is asked all day
                 self._memo.put(
                     dialect.endpoint,
-                    grant.tenant,
+                    shares(grant.tenant, travellers),
                     request.body,
                     Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
                 )
@@ -374,7 +375,7 @@ class Gateway:
         refusal = refusal_of(error, dialect.prompt)
         if refusal.status == 500:
             log.error("request %s failed", exchange.id, exc_info=error)
-        exchange.status, exchange.error = refusal.status, refusal.message[:500]
+        exchange.status, exchange.error = refusal.status, loggable(refusal.message, 500)
         delivery = work.delivery if work is not None else None
         if delivery is not None and delivery.gone:
             return

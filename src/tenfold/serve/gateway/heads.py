@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+
+from tenfold.serve.refusal import Refusal
 
 _HEADS = frozenset(
     {
@@ -26,18 +28,48 @@ _TRAVELLERS = frozenset(
     }
 )
 """Request headers that go on to a backend. All others stay here: they may hold secrets of ours."""
+_TRACING = frozenset({b"traceparent", b"tracestate"})
+"""Of these, the ones that change no answer."""
+_JOINED = frozenset({b"cache-control"})
+"""Headers that may come in several lines, which are then one list (RFC 9110, 5.3)."""
 
 
 def heads_of(
     headers: Sequence[tuple[bytes, bytes]],
 ) -> tuple[dict[bytes, bytes], tuple[tuple[bytes, bytes], ...]]:
-    """The headers we read, and those that travel on."""
+    """The headers we read, and those that travel on. Raises Refusal for one that contradicts itself."""
     read: dict[bytes, bytes] = {}
     on: tuple[tuple[bytes, bytes], ...] = ()
     for header in headers:
         name = header[0]
         if name in _HEADS:
-            read[name] = header[1]
+            if name in read:
+                read[name] = _twice(name, read[name], header[1])
+            else:
+                read[name] = header[1]
         elif name in _TRAVELLERS:
             on = (*on, header)
     return read, on
+
+
+def _twice(name: bytes, first: bytes, second: bytes) -> bytes:
+    """What a header says that stands twice. Raises Refusal (400) where the two cannot both be meant: whoever
+    is in front of us may have looked at the other one."""
+    if name in _JOINED:
+        return first + b", " + second
+    if first != second:
+        raise Refusal(
+            400, f"The header `{name.decode()}` stands twice in this request.", code="bad_header"
+        )
+    return first
+
+
+def telling(travellers: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    """Those that may change an answer."""
+    return tuple(header for header in travellers if header[0] not in _TRACING)
+
+
+def shares(tenant: str, travellers: tuple[tuple[bytes, bytes], ...]) -> Hashable:
+    """Requests of the same body and of equal `shares` are the same request."""
+    told = telling(travellers) if travellers else ()
+    return (tenant, told) if told else tenant

@@ -7,6 +7,7 @@ is full the old one is forgotten. It knows nothing of answers.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -30,11 +31,11 @@ class Memo:
     def __init__(self, max_entries: int, max_bytes: int) -> None:
         self._max_entries = max(1, max_entries // 2)
         self._max_bytes = max_bytes // 2
-        self._young: dict[tuple[str, str, bytes], Known] = {}
-        self._old: dict[tuple[str, str, bytes], Known] = {}
+        self._young: dict[tuple[str, Hashable, bytes], Known] = {}
+        self._old: dict[tuple[str, Hashable, bytes], Known] = {}
         self._num_bytes = 0
 
-    def get(self, endpoint: str, partition: str, body: bytes) -> Known | None:
+    def get(self, endpoint: str, partition: Hashable, body: bytes) -> Known | None:
         name = (endpoint, partition, body if len(body) <= _WHOLE_BYTES else sha256(body).digest())
         known = self._young.get(name)
         if known is None and self._old:
@@ -43,7 +44,7 @@ class Memo:
                 self._add(name, known)
         return known
 
-    def put(self, endpoint: str, partition: str, body: bytes, known: Known) -> None:
+    def put(self, endpoint: str, partition: Hashable, body: bytes, known: Known) -> None:
         name = (endpoint, partition, body if len(body) <= _WHOLE_BYTES else sha256(body).digest())
         self._add(name, known)
 
@@ -51,7 +52,7 @@ class Memo:
         """A key that was made under another model digest or policy is no key any more."""
         self._young, self._old, self._num_bytes = {}, {}, 0
 
-    def _add(self, name: tuple[str, str, bytes], known: Known) -> None:
+    def _add(self, name: tuple[str, Hashable, bytes], known: Known) -> None:
         num_bytes = _EACH_BYTES + len(name[2])
         if len(self._young) >= self._max_entries or self._num_bytes + num_bytes > self._max_bytes:
             self._old, self._young, self._num_bytes = self._young, {}, 0

@@ -20,6 +20,7 @@ from tenfold.serve.gateway.snapshot import merge
 from tenfold.serve.gateway.surrogates import purge_edges
 from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import decode
+from tenfold.serve.protocols.messages_error import error_of
 from tenfold.serve.refusal import Refusal, loggable, refusal_of, unknown_model
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ class Pages:
             log.error("request %s failed", exchange.id, exc_info=error)
         exchange.tier = "refused"
         further = b"".join(b"%b: %b\r\n" % header for header in refusal.headers)
-        self._reply(request, exchange, refusal.status, _JSON + further, refusal.body())
+        body = error_of(request.path, refusal, exchange.id)
+        self._reply(request, exchange, refusal.status, _JSON + further, body)
 
     def _note(self, exchange: Exchange) -> None:
         self._gateway.recorder.count(exchange)

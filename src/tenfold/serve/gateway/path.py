@@ -20,7 +20,7 @@ from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import ModelCard, Outcome, TokenUsage
 from tenfold.serve.cache.flight import Flight, Vacant
 from tenfold.serve.cache.flights import Flights
-from tenfold.serve.cache.policy import Wishes
+from tenfold.serve.cache.policy import EXACT, Wishes
 from tenfold.serve.cache.shared import SharedTier
 from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers
@@ -35,7 +35,7 @@ from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import Ask
 from tenfold.serve.protocols.forms import CONVERTIBLE, events_from, whole_of
 from tenfold.serve.protocols.watch import without_usage
-from tenfold.serve.refusal import refusal_of
+from tenfold.serve.refusal import loggable, refusal_of
 from tenfold.serve.router.ask import RouteAsk
 from tenfold.serve.router.prefix import chain, conversation
 from tenfold.serve.router.routed import Routed
@@ -45,12 +45,12 @@ STORABLE = frozenset(
     {"stop", "length", "end_turn", "max_tokens", "stop_sequence", "max_output_tokens"}
 )
 """Ends after which an answer is all there is to say; each protocol has its own words."""
-CHOOSING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"})
-"""Endpoints whose answers say why they ended."""
 _LOOK_S = 0.1
 """How often a leader that waits for its client looks for followers."""
 CLAIM_PATIENCE_S = 120.0
 """How long to wait for an answer that another host is making."""
+MOST_KEPT_BYTES = 16 * 1024 * 1024
+"""An answer longer than this is passed on and not stored: nothing of it is held here."""
 DEFAULT_TOKENS = 4096
 """What an answer that nobody bounded is taken for, where work is weighed."""
 
@@ -121,7 +121,7 @@ class Path:
             exchange.tier.encode(),
         )
         if exchange.stood_in:
-            lines += b"x-tenfold-model: %b\r\n" % exchange.stood_in.encode()
+            lines += b"x-tenfold-model: %b\r\n" % loggable(exchange.stood_in).encode()
         book = self._recorder.book
         if book is not None and book.joules_per_request and not exchange.stream:
             joules = book.joules_per_request + exchange.compute_s * book.joules_per_compute_s
@@ -233,6 +233,7 @@ class Path:
         reservation: Reservation | None = None
         answer: Routed | None = None
         parts: list[bytes] = []
+        num_parts = num_bytes = 0
         try:
             if grant.accounts:
                 usd = self.prices.estimate(
@@ -268,7 +269,14 @@ class Path:
                 delivery.head = self.headers(exchange)
 
                 def take(part: bytes) -> bool:
-                    parts.append(part)
+                    nonlocal keep, num_parts, num_bytes
+                    num_parts += 1
+                    num_bytes += len(part)
+                    if keep is not None:
+                        parts.append(part)
+                        if num_bytes > MOST_KEPT_BYTES:
+                            keep = None
+                            parts.clear()
                     if flight is not None:
                         flight.publish(part)
                     delivery.part(part, outcome.usage_event)
@@ -280,6 +288,8 @@ class Path:
             else:
                 async for part in answer:
                     parts.append(part)
+                    num_parts += 1
+                    num_bytes += len(part)
                     _note(exchange, outcome)
                     delivery.head = self.headers(exchange)
                     if (
@@ -309,7 +319,14 @@ class Path:
                 _note(exchange, answer.outcome)  # also what an answer said that broke off
                 exchange.hedges, exchange.retries = int(answer.hedged), answer.attempts - 1
                 exchange.upstream_s = answer.first_part_s
-            self._settle(exchange, ask, grant, reservation, answer, parts)
+            self._settle(
+                exchange,
+                ask,
+                grant,
+                reservation,
+                answer,
+                num_parts if ask.stream else -(-num_bytes // 4),
+            )
 
     async def _follow(
         self,
@@ -347,7 +364,7 @@ class Path:
         finally:
             follower.close()
         if isinstance(flight.outcome, Outcome):
-            exchange.cached_from = flight.outcome.response_id
+            exchange.cached_from = loggable(flight.outcome.response_id)
             _note(exchange, flight.outcome)
             exchange.compute_s = 0.0  # it is the leader's
 
@@ -358,15 +375,14 @@ class Path:
         grant: Grant,
         reservation: Reservation | None,
         answer: Routed | None,
-        parts: list[bytes],
+        came: int,
     ) -> None:
         """Charge what it came to. An answer that broke off, or whose server told no usage, is charged by
-        what came of it; one that never began costs nothing."""
+        what came of it, about `came` tokens; one that never began costs nothing."""
         if answer is None:
             self._budgets.settle(reservation, 0.0)
             return
-        if parts and not (exchange.prompt_tokens and answer.outcome.complete):
-            came = len(parts) if ask.stream else len(parts[0]) // 4
+        if came and not (exchange.prompt_tokens and answer.outcome.complete):
             exchange.prompt_tokens = exchange.prompt_tokens or max(1, len(ask.body) // 4)
             exchange.completion_tokens = max(exchange.completion_tokens, came)
         usage = TokenUsage(
@@ -422,17 +438,21 @@ def _note(exchange: Exchange, outcome: Outcome) -> None:
         exchange.cached_tokens = usage.cached_tokens
     exchange.compute_s = outcome.compute_s
     if outcome.response_id and outcome.response_id != exchange.id:
-        exchange.response_id = outcome.response_id
+        exchange.response_id = loggable(outcome.response_id)
 
 
 def _storable(ask: Ask, outcome: Outcome) -> bool:
     """One choice, whole, that ended by itself, wants no tool called, and is not a refusal."""
     reasons = outcome.finish_reasons
-    if not outcome.complete or outcome.side_effects or outcome.refused:
-        return False
-    if not reasons:
-        return ask.endpoint not in CHOOSING
-    return len(reasons) == 1 and reasons[0] in STORABLE
+    return (
+        outcome.complete
+        and not outcome.side_effects
+        and not outcome.refused
+        and (
+            (len(reasons) == 1 and reasons[0] in STORABLE)
+            or (not reasons and ask.endpoint in EXACT)
+        )
+    )
 
 
 def _same(card: ModelCard, other: ModelCard) -> bool:
@@ -444,7 +464,7 @@ def _stored(
     exchange: Exchange, grant: Grant, outcome: Outcome, body: bytes, stream: bool
 ) -> Stored:
     return Stored(
-        response_id=outcome.response_id,
+        response_id=loggable(outcome.response_id),
         model_digest=exchange.model_digest,
         backend=exchange.backend,
         prompt_tokens=exchange.prompt_tokens,

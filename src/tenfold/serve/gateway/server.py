@@ -21,6 +21,7 @@ from tenfold.serve.gateway.app import Gateway, refusal_head
 from tenfold.serve.http.head import Headers
 from tenfold.serve.http.limits import Limits
 from tenfold.serve.http.server import AdmitHead, listen, serve_on
+from tenfold.serve.protocols.messages_error import error_of
 from tenfold.serve.refusal import Refusal
 
 KEEP_ALIVE_S = 75
@@ -151,10 +152,10 @@ def _body_limit(gateway: Gateway) -> AdmitHead:
     return body_limit
 
 
-def _refuse(status: int, code: str, message: str) -> tuple[bytes, bytes]:
-    """What is not even a request gets OpenAI's error all the same: its sender is likeliest to read that."""
+def _refuse(status: int, code: str, message: str, path: str) -> tuple[bytes, bytes]:
+    """What is not even a request gets an error of its protocol all the same; OpenAI's where none can be told."""
     refusal = Refusal(status, message, code=code)
-    return refusal_head(refusal, "none"), refusal.body()
+    return refusal_head(refusal, "none"), error_of(path, refusal, "none")
 
 
 def run(

@@ -299,6 +299,7 @@ class Connection(asyncio.Protocol):
             limit_bytes = self.server.body_limit(head, headers)
             self._learn(raw, head, limit_bytes)
         if length > limit_bytes:
+            self._head = head
             raise too_large(limit_bytes)
         self._at = start
         if not length and not head.chunked:
@@ -372,12 +373,15 @@ class Connection(asyncio.Protocol):
             if request.begun:
                 request.abort()
             else:
-                request.reply(500, *server.refuse(500, "internal", "The server failed on this."))
+                request.reply(
+                    500, *server.refuse(500, "internal", "The server failed on this.", request.path)
+                )
 
     def _refuse(self, fault: Fault) -> None:
         """Say what is wrong and end. What the client still sends is read and thrown away for a while:
         closing at once would reset the connection, and it would see that instead of its answer."""
-        head, body = self.server.refuse(fault.status, fault.code, fault.message)
+        path = "" if self._head is None else self._head.path
+        head, body = self.server.refuse(fault.status, fault.code, fault.message, path)
         asked_by_head = self._head is not None and self._head.method == "HEAD"
         self._head, self._chunks, self._body = None, None, bytearray()
         self.write(

@@ -18,8 +18,9 @@ from tenfold.serve.http.request import Request
 
 Handler = Callable[[Request], None]
 """Called with each whole request, on the event loop. Replies at once, or starts what will."""
-Refuse = Callable[[int, str, str], tuple[bytes, bytes]]
-"""(status, code, message) -> header lines and body of the answer to a request that is not one."""
+Refuse = Callable[[int, str, str, str], tuple[bytes, bytes]]
+"""(status, code, message, path) -> header lines and body of the answer to a request that is not one. The path
+is empty where none could be read."""
 AdmitHead = Callable[[str, str, Headers], int]
 """(method, path, headers) -> bytes that the body may have; a Fault raised by it is the answer. Asked once for
 a head that is repeated on its connection with nothing changed but the body's length."""
@@ -66,7 +67,7 @@ async def serve_on(
     return server
 
 
-def plain_refusal(status: int, code: str, message: str) -> tuple[bytes, bytes]:
+def plain_refusal(status: int, code: str, message: str, path: str) -> tuple[bytes, bytes]:
     """A refusal in plain text."""
     return b"content-type: text/plain; charset=utf-8\r\n", f"{message} ({code})\n".encode()
 

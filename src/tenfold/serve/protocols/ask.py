@@ -132,48 +132,59 @@ def decode(body: bytes, into: type[R]) -> tuple[R, dict[str, Any]]:
         raise _fault(str(error)) from None
 
 
+_MAX_DEPTH = 250
+"""Objects and lists within one another; orjson writes up to 254."""
 _ESCAPED_ASCII = re.compile(rb"\\u00[0-7]").search
+_BEFORE_SPACE = (b'" ', b'"\n', b'"\t', b'"\r')
+_NAME_ENDS = re.compile(rb'"[ \t\r\n]*:').findall
 
 
 def _check_names(body: bytes, plain: Any) -> None:
-    """Raises Refusal (400) when a field stands twice at the top. Decoders differ in which one they take: what
-    we counted and allowed must be what the server behind us does."""
-    if not isinstance(plain, dict):
+    """Raises Refusal (400) when an object has a field twice. Decoders differ in which one they take: what we
+    counted, allowed and keep must be what the server behind us answered. Also for what is nested too deep
+    to be written again."""
+    try:
+        once = orjson.dumps(plain)
+    except TypeError:
+        raise _too_deep() from None
+    # What was decoded has each name once. Strings hold the same on both sides, unless they have escapes.
+    if _num_names(body) == _num_names(once) and _ESCAPED_ASCII(body) is None:
         return
-    for name in plain:
-        if body.count(b'"%b"' % name.encode("utf-8", "replace")) > 1:
-            break
-    else:
-        if _ESCAPED_ASCII(body) is None:  # a name may be spelled with escapes
-            return
-    seen: list[str] = []
     try:
         # Numbers stay text: of integers with thousands of digits Python makes none.
-        whole = json.loads(body, object_pairs_hook=_Pairs, parse_int=str)
+        json.loads(body, object_pairs_hook=_check_pairs, parse_int=str)
     except RecursionError:
-        raise Refusal(
-            400,
-            "The request body is nested too deep to have one canonical form.",
-            code="invalid_json",
-        ) from None
-    for name, _ in whole.pairs:
+        raise _too_deep() from None
+
+
+def _num_names(text: bytes) -> int:
+    """How often `"` and `:` follow each other: once per name, and within strings."""
+    if any(space in text for space in _BEFORE_SPACE):
+        return len(_NAME_ENDS(text))
+    return text.count(b'":')
+
+
+def _check_pairs(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) == len(pairs):
+        return
+    seen: set[str] = set()
+    for name, _ in pairs:
         if name in seen:
             raise Refusal(
                 400,
-                f"`{loggable(name)}` stands twice in the request body.",
+                f"`{loggable(name)}` stands twice in one object of the request body.",
                 param=loggable(name),
                 code="duplicate_field",
             )
-        seen.append(name)
+        seen.add(name)
 
 
-class _Pairs:
-    """An object with its fields as they stand, twice where they stand twice."""
-
-    __slots__ = ("pairs",)
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        self.pairs = pairs
+def _too_deep() -> Refusal:
+    return Refusal(
+        400,
+        f"The request body is nested too deep; {_MAX_DEPTH} levels are taken.",
+        code="invalid_json",
+    )
 
 
 def extra_fields(plain: dict[str, Any], known: type[msgspec.Struct]) -> dict[str, Any]:
@@ -271,6 +282,7 @@ def choices(
 def _fault(message: str) -> Refusal:
     """msgspec says ``Expected `int`, got `str` - at `$.n` ``; the protocol wants the field by itself."""
     fact, _, place = message.partition(" - at `$")
+    fact = loggable(fact)  # it may quote the client
     param = place.rstrip("`").lstrip(".")
     missing = fact.removeprefix("Object missing required field `")
     if missing != fact:

@@ -22,9 +22,20 @@ _KINDS = {
     "chat.completion": "chat.completion.chunk",
 }
 
+_ODD = (TypeError, ValueError, AttributeError, KeyError)
+"""What reading a server's answer meets where a member is of another type than its protocol says. Such an
+answer went to whoever asked for it as it is; made into another form it cannot be."""
+
 
 def whole_of(events: bytes) -> bytes | None:
     """The JSON body that says what a stream said. None when the stream is not one we can read."""
+    try:
+        return _whole_of(events)
+    except _ODD:
+        return None
+
+
+def _whole_of(events: bytes) -> bytes | None:
     answer: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     deltas: dict[int, list[Mapping[str, Any]]] = {}
@@ -32,10 +43,7 @@ def whole_of(events: bytes) -> bytes | None:
         data = data_of(event)
         if not data or data == b"[DONE]":
             continue
-        try:
-            plain = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            return None
+        plain = orjson.loads(data)
         if not isinstance(plain, dict) or not isinstance(plain.get("choices"), list):
             return None
         for name, value in plain.items():
@@ -94,9 +102,13 @@ def events_from(body: bytes) -> tuple[bytes, bytes] | None:
     """A stream that says what a JSON body says, and its usage event (empty when there is no usage). One
     chunk of content per choice: nobody knows any more how it was cut. None when it cannot be done."""
     try:
-        plain = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return _events_from(body)
+    except _ODD:
         return None
+
+
+def _events_from(body: bytes) -> tuple[bytes, bytes] | None:
+    plain = orjson.loads(body)
     if not isinstance(plain, dict) or not isinstance(plain.get("choices"), list):
         return None
     usage = plain.pop("usage", None)

@@ -23,6 +23,17 @@ _TYPES = {
 }
 
 
+PATH = "/v1/messages"
+"""What is below it is Anthropic's too."""
+
+
+def error_of(path: str, refusal: Refusal, request_id: str) -> bytes:
+    """The body of an error, as clients that ask for `path` expect it."""
+    if path == PATH or path.startswith(PATH + "/"):
+        return error_body(refusal, request_id)
+    return refusal.body()
+
+
 def error_body(refusal: Refusal, request_id: str) -> bytes:
     kind = _TYPES.get(
         refusal.status, "invalid_request_error" if refusal.status < 500 else "api_error"

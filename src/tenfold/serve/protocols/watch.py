@@ -48,7 +48,7 @@ class ChatWatch:
     def __init__(self) -> None:
         self.outcome = Outcome()
         self._reasons: dict[int, str] = {}
-        self._begun = self._failed = False
+        self._begun = False
 
     def events(self, part: bytes) -> None:
         if self._begun and self._telling(part) is None:
@@ -58,8 +58,8 @@ class ChatWatch:
         for event, plain in _decoded(part):
             if not outcome.response_id:
                 outcome.response_id = _text(plain.get("id"))
-            if plain.get("error"):  # some say [DONE] after it
-                self._failed = True
+            if plain.get("error"):  # some say [DONE] after it: the stream is over, and nothing to keep
+                outcome.refused = True
             choices = plain.get("choices")
             for choice in choices if isinstance(choices, list) else ():
                 if isinstance(choice, dict):
@@ -69,9 +69,7 @@ class ChatWatch:
                 outcome.usage = usage
                 if not choices:
                     outcome.usage_event = event
-        if not self._failed and part.rstrip().endswith(
-            _DONE
-        ):  # last: the reason may have come in the same part
+        if part.rstrip().endswith(_DONE):  # last: the reason may have come in the same part
             outcome.complete = True
             outcome.finish_reasons = tuple(self._reasons.values())
 
@@ -108,6 +106,7 @@ class MessagesWatch:
 
     def __init__(self) -> None:
         self.outcome = Outcome()
+        self._failed = False
         self._usage: dict[str, Any] = {}
 
     def events(self, part: bytes) -> None:
@@ -128,6 +127,8 @@ class MessagesWatch:
                     self.outcome.side_effects = True
             elif kind == "message_stop":
                 self.outcome.complete = True
+            elif kind == "error":
+                self.outcome.refused = self._failed = True
 
     def whole(self, body: bytes) -> None:
         plain = _object(body)
@@ -143,7 +144,7 @@ class MessagesWatch:
     def _reason(self, reason: Any) -> None:
         if isinstance(reason, str):
             self.outcome.finish_reasons = (reason,)
-            self.outcome.refused = reason in _REFUSING
+            self.outcome.refused = self._failed or reason in _REFUSING
 
     def _count(self, usage: Any) -> None:
         if not isinstance(usage, dict):
