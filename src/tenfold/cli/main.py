@@ -99,7 +99,7 @@ def _argument_errors() -> tuple[type[Exception], ...]:
 
 
 def _said(error: Any) -> str:
-    text = error.format_message().strip().rstrip(".")
+    text = error.format_message().strip().rstrip(".") or "a command is missing"
     return text[:1].lower() + text[1:]
 
 

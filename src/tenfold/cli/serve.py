@@ -100,12 +100,11 @@ def _before(backends: list[str], key_env: str | None) -> Iterator[Factory]:
 
 
 def _render(screen: Console, outlook: Outlook) -> None:
+    how = "tenfold keys create NAME" + ("" if outlook.can_make_keys else ", with a factory.yaml")
     if outlook.keys_required:
-        keys = f"required; {outlook.num_keys} made" + (
-            "" if outlook.num_keys else ": tenfold keys create NAME"
-        )
+        keys = f"required; {outlook.num_keys} made" + ("" if outlook.num_keys else f": {how}")
     else:
-        keys = "none needed on this machine, until one is made: tenfold keys create NAME"
+        keys = f"none needed on this machine, until one is made: {how}"
     prices = ", ".join(outlook.priced)
     if outlook.default_price:
         prices += ", others at default_price" if prices else "default_price"

@@ -24,6 +24,8 @@ class Outlook:
     keys_required: bool
     num_keys: int
     """Keys that work now."""
+    can_make_keys: bool
+    """Whether there is a file that `tenfold keys` can be given."""
     admin_key: bool
     """Whether one comes from the environment."""
     budgets: str
@@ -53,6 +55,7 @@ def outlook(factory: Factory, wanted: ServeSpec, url: str, workers: int) -> Outl
         tiers=wanted.tiers,
         keys_required=wanted.require_keys or bool(keys),
         num_keys=len(working),
+        can_make_keys=factory.spec is not None and factory.spec.path is not None,
         admin_key=wanted.admin_key_env is not None,
         budgets="a file of this host" if wanted.redis_url_env is None else "Redis",
         priced=tuple(wanted.prices),

@@ -41,6 +41,8 @@ _ENDPOINTS = {
     "responses": "/v1/responses",
     "messages": "/v1/messages",
 }
+_RELOADED = frozenset({"model", "backends", "routing", "prices", "default_price", "tenants"})
+"""Fields of `serve:` that SIGHUP takes over. The others need a restart."""
 
 
 def before(urls: Sequence[str], key_env: str | None = None) -> Factory:
@@ -316,6 +318,13 @@ def _reload(factory: Factory, gateway: Gateway) -> None:
             changed.append("embedded")
     gateway.reload(config, backends, changed)
     log.warning("the file was read again; exchanged: %s", ", ".join(changed) or "no backend")
+    waiting = [
+        name
+        for name in type(wanted).model_fields
+        if name not in _RELOADED and getattr(before, name) != getattr(wanted, name)
+    ]
+    if waiting:
+        log.warning("these changed and need a restart: %s", ", ".join(waiting))
 
 
 def _wanted(factory: Factory) -> ServeSpec:
