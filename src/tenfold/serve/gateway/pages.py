@@ -115,7 +115,7 @@ class Pages:
         wanted, _ = decode(request.body, Purge)
         for tag in wanted.tags:
             gateway.tiers.purge(tag)
-        gateway.recorder.audit(grant.key_name, "cache.purge", ",".join(wanted.tags)[:1000])
+        gateway.recorder.audit(grant.key_name, "cache.purge", loggable(",".join(wanted.tags), 1000))
         self._reply(request, exchange, 200, _JSON, orjson.dumps({"purged": wanted.tags}))
 
     async def _metrics(self, request: Request, exchange: Exchange) -> None:
