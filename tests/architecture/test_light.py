@@ -63,6 +63,7 @@ def test_the_pure_rooms_need_the_standard_library_only(room):
         "serve.gateway",
         "serve.cache",
         "serve.router",
+        "serve.edge",
         "observe",
     ],
 )

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "serve": Command(SERVE, "serve:serve", "The gateway (OpenAI's API) and the console"),
     "keys": Command(SERVE, "keys:app", "Create, list and revoke the keys that clients use"),
+    "emit": Command(SERVE, "emit:app", "Write configurations of other servers: caches at the edge"),
     "replay": Command(SERVE, "replay:replay", "Send recorded or made-up traffic through a gateway"),
     "why": Command(SERVE, "why:why", "From one answer back to the data it was learned from"),
     "gc": Command(CARE, "gc:gc", "Remove what nothing points at any more"),

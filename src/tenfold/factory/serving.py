@@ -124,6 +124,8 @@ def config_of(
 ) -> GatewayConfig:
     """Raises ConfigError for a value out of range or a variable that is not set."""
     from tenfold.serve.access.grant import TenantPolicy
+    from tenfold.serve.batch.config import BatchConfig
+    from tenfold.serve.edge.origin import EdgeAddress
     from tenfold.serve.gateway.config import GatewayConfig
     from tenfold.serve.router.config import MemberConfig, RouterConfig
 
@@ -171,7 +173,18 @@ def config_of(
         },
         timeout_s=wanted.timeout_s,
         max_body_bytes=wanted.max_body_megabytes << 20,
+        batch=BatchConfig(
+            max_file_bytes=wanted.batch.max_file_megabytes << 20,
+            tenant_bytes=wanted.batch.tenant_megabytes << 20,
+            keep_s=wanted.batch.keep_days * 86_400,
+            concurrency=wanted.batch.concurrency,
+            max_lines=wanted.batch.max_lines,
+        ),
         edge_max_age_s=wanted.edge_max_age_s,
+        edges=tuple(
+            EdgeAddress(edge.url, _secret(edge.secret_env, "an edge's purge password"))
+            for edge in wanted.edges
+        ),
     )
 
 

@@ -27,7 +27,11 @@ class Why:
 
 
 def why(past: Past, response_id: str) -> Why:
-    """Raises UnknownName for a response nobody recorded."""
+    """`response_id`: the id in an answer's body, or the one in its `x-tenfold-request-id`. A repeated answer
+    carries the id of the one that was made; only the header tells them apart.
+
+    Raises UnknownName for a response nobody recorded.
+    """
     request = _request(past, response_id)
     if request is None:
         newest = past.ledger.read(RequestEvent, newest=True, limit=200)
@@ -60,5 +64,9 @@ def why(past: Past, response_id: str) -> Why:
 
 
 def _request(past: Past, response_id: str) -> RequestEvent | None:
-    found = past.ledger.read(RequestEvent, id=response_id, limit=1)
+    read = past.ledger.read
+    found = read(RequestEvent, id=response_id, limit=1)
+    if not found:  # of those that carried it, the one it was made for
+        carried = read(RequestEvent, response_id=response_id, limit=_LONGEST_CHAIN)
+        found = sorted(carried, key=lambda event: event.cached_from is not None)
     return found[0] if found else None

@@ -128,6 +128,30 @@ class TlsSpec(Part):
     key: Annotated[str, Field(min_length=1)]
 
 
+class BatchSpec(Part):
+    """Files and batches: work that may take a day, at what the gateway has to spare."""
+
+    max_file_megabytes: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Largest upload."""
+    tenant_megabytes: Annotated[int, Field(ge=1)] = 1024
+    """Disk that the files of one tenant may take."""
+    keep_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
+    """Age at which files are removed, and batches that have ended."""
+    concurrency: Annotated[int, Field(ge=1)] = 8
+    """Lines under way at once in each process, over all batches."""
+    max_lines: Annotated[int, Field(ge=1)] = 50_000
+    """Requests in one batch."""
+
+
+class EdgeSpec(Part):
+    """A cache in front (`tenfold emit edge`) that is told of purges."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """Where it takes purges: its admin listener."""
+    secret_env: Variable
+    """The environment variable with its purge password (in its secrets.json)."""
+
+
 class ServeSpec(Part):
     """What `tenfold serve` puts on the front door."""
 
@@ -162,8 +186,11 @@ class ServeSpec(Part):
     """Longest time one answer may take."""
     max_body_megabytes: Annotated[int, Field(ge=1, le=1024)] = 8
     """Largest request body."""
+    batch: BatchSpec = BatchSpec()
     edge_max_age_s: Annotated[int, Field(ge=0)] = 0
     """How long an edge in front may keep an answer; 0: not at all."""
+
+    edges: tuple[EdgeSpec, ...] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> ServeSpec:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 
 import pytest
 
 from tenfold.errors import BackendError, ConfigError, UnknownName
 from tenfold.ledger import open_ledger
 from tenfold.serve.access.issue import create_key
-from tenfold.serve.backends.base import BackendRefusal, Generation, Message
+from tenfold.serve.backends.base import BackendRefusal, Call
 from tenfold.serve.backends.http_pool import PoolConfig
 from tenfold.serve.backends.memory import MemoryBackend, bag
 from tenfold.serve.backends.openai_http import OpenAIBackend, OpenAIConfig
@@ -74,13 +75,26 @@ async def request_of(reader):
     return head, await reader.readexactly(length)
 
 
+def call(endpoint="/v1/chat/completions", **plain):
+    body = json.dumps(plain).encode()
+    return Call("c1", endpoint, plain["model"], body, plain, stream=plain.get("stream", False))
+
+
 def chat(text="hello world", **more):
-    return Generation(id="g1", model="m", messages=(Message("user", text),), **more)
+    said = [{"role": "user", "content": text}]
+    return call(**{"model": "m", "messages": said, "stream": True, **more})
 
 
-async def text_of(backend, request):
-    pieces = [piece async for piece in backend.generate(request)]
-    return "".join(piece.text for piece in pieces), pieces[-1]
+async def answer_of(backend, asked):
+    """All its bytes, and what is known about it."""
+    answer = await backend.open(asked)
+    return b"".join([part async for part in answer]), answer.outcome
+
+
+def text_of(events):
+    lines = [line[6:] for line in events.splitlines() if line.startswith(b"data: {")]
+    deltas = [choice["delta"] for line in lines for choice in json.loads(line)["choices"]]
+    return "".join(delta.get("content", "") for delta in deltas)
 
 
 def backend_of(url, **more):
@@ -108,27 +122,27 @@ def test_everything_arrives_over_there_and_comes_back():
             await backend.start()
             assert {card.name for card in backend.cards()} == {"m", "alias"}
             assert backend.cards()[0].digest == there.cards()[0].digest
-            sent = chat(
-                "one two three",
-                max_tokens=2,
-                temperature=0.3,
-                top_p=0.8,
-                seed=5,
-                stop=("x",),
-                extra={"min_p": 0.1},
-            )
-            text, last = await text_of(backend, sent)
-            assert text == "one two"
-            assert (last.finish_reason, last.usage.prompt_tokens) == ("length", 3)
-            assert last.usage.completion_tokens == 2
+            sent = {"max_tokens": 2, "temperature": 0.3, "top_p": 0.8, "seed": 5, "stop": ["x"]}
+            events, outcome = await answer_of(backend, chat("one two three", min_p=0.1, **sent))
+            assert text_of(events) == "one two"
+            assert (outcome.finish_reasons, outcome.usage.prompt_tokens) == (("length",), 3)
+            assert outcome.usage.completion_tokens == 2
+            assert outcome.complete
             (got,) = there.requests
-            for name in ("max_tokens", "temperature", "top_p", "seed", "stop", "extra", "messages"):
-                assert getattr(got, name) == getattr(sent, name)
-            text, _ = await text_of(backend, Generation(id="g", model="alias", prompt="a b"))
-            assert text == "a b"
-            made = await backend.embed("m", ["a b", "c"])
-            assert made.vectors == [bag("a b"), bag("c")]
-            assert made.prompt_tokens == 3
+            assert {name: getattr(got, name) for name in sent} == {**sent, "stop": ("x",)}
+            assert got.extra == {"min_p": 0.1}
+            assert got.messages[0].content == "one two three"
+            asked = call("/v1/completions", model="alias", prompt="a b")
+            body, outcome = await answer_of(backend, asked)
+            assert json.loads(body)["choices"][0]["text"] == "a b"
+            assert outcome.response_id == json.loads(body)["id"]
+            asked = call("/v1/embeddings", model="m", input=["a b", "c"])
+            body, outcome = await answer_of(backend, asked)
+            assert [item["embedding"] for item in json.loads(body)["data"]] == [
+                bag("a b"),
+                bag("c"),
+            ]
+            assert outcome.usage.prompt_tokens == 3
             await backend.stop()
 
     run(scenario())
@@ -140,10 +154,10 @@ def test_errors_over_there_keep_their_status():
             backend = backend_of(url, api_key=key)
             await backend.start()
             with pytest.raises(BackendRefusal, match="20 tokens") as caught:
-                await text_of(backend, chat("w " * 30))
+                await answer_of(backend, chat("w " * 30))
             assert (caught.value.status, caught.value.code) == (400, "context_length_exceeded")
             with pytest.raises(UnknownName):
-                await text_of(backend, Generation(id="g", model="other", prompt="x"))
+                await answer_of(backend, chat(model="other"))
             await backend.stop()
             wrong = backend_of(url, api_key="sk-tf-wrong")
             with pytest.raises(BackendRefusal) as caught:
@@ -160,9 +174,13 @@ def test_closing_a_stream_early_cancels_over_there():
         async with upstream(there) as (url, _):
             backend = backend_of(url)
             await backend.start()
-            stream = backend.generate(chat())
-            assert (await anext(stream)).text == "a"
-            await stream.aclose()
+            answer = await backend.open(chat())
+            seen = b""
+            async for part in answer:
+                seen += part
+                if text_of(seen):
+                    break
+            answer.close()
             for _ in range(100):
                 if there.cancelled:
                     break
@@ -239,6 +257,7 @@ def test_an_answer_nobody_asked_for_reaches_nobody():
     run(scenario())
 
 
+FAULT = b'data: {"error":{"message":"out of memory"}}\n\n'
 CHUNK = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -262,18 +281,7 @@ def chunked(data):
         (STREAM + chunked(CHUNK), "closed the connection"),
         (STREAM + chunked(CHUNK) + b"zz\r\n", "does not speak HTTP"),
         (STREAM + chunked(CHUNK) + b"0\r\n\r\n", "ended before its answer"),
-        (STREAM + chunked(CHUNK + b"data: [DONE]\n\n") + b"0\r\n\r\n", "ended before its answer"),
-        (STREAM + chunked(b"data: {broken\n\n"), "JSON events"),
-        (STREAM + chunked(b"data: [1]\n\n"), "JSON objects"),
-        (STREAM + chunked(b'data: {"error":{"message":"out of memory"}}\n\n'), "out of memory"),
-        (
-            STREAM
-            + chunked(
-                b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-            )
-            + b"0\r\n\r\n",
-            "without usage",
-        ),
+        (STREAM + chunked(FAULT + b"data: [DONE]\n\n") + b"0\r\n\r\n", "ended before its answer"),
     ],
 )
 def test_a_server_that_misbehaves_is_a_backend_error(answer, match):
@@ -289,7 +297,39 @@ def test_a_server_that_misbehaves_is_a_backend_error(answer, match):
             backend = backend_of(url)
             await backend.start()
             with pytest.raises(BackendError, match=match):
-                await text_of(backend, chat())
+                await answer_of(backend, chat())
+            await backend.stop()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"data: {broken\n\n",
+        b"data: [1]\n\n",
+        b'data: {"choices":7,"usage":[],"id":{}}\n\n',
+        b'data: {"choices":[3,{"delta":4,"finish_reason":"stop","index":"x"}]}\n\n',
+        b'data: {"choices":[],"usage":{"prompt_tokens":-4,"completion_tokens":"many"}}\n\n',
+    ],
+)
+def test_what_we_do_not_understand_is_passed_on(odd):
+    """It is for the client to judge; of tokens nothing is believed that cannot be."""
+    said = CHUNK + odd + b"data: [DONE]\n\n"
+
+    async def scenario():
+        async def behave(reader, writer, number):
+            _head, _ = await request_of(reader)
+            writer.write(MODELS)
+            await request_of(reader)
+            writer.write(STREAM + chunked(said) + b"0\r\n\r\n")
+
+        async with hostile(behave) as url:
+            backend = backend_of(url)
+            await backend.start()
+            events, outcome = await answer_of(backend, chat())
+            assert events == said
+            assert outcome.usage is None or outcome.usage.total_tokens == 0
             await backend.stop()
 
     run(scenario())
@@ -315,7 +355,7 @@ def test_overload_over_there_says_when_to_come_back(status, headers, expected):
             await backend.start()
             for _ in range(2):
                 with pytest.raises(BackendRefusal, match="busy") as caught:
-                    await text_of(backend, chat())
+                    await answer_of(backend, chat())
                 assert (caught.value.status, caught.value.retry_after_s) == expected
                 assert caught.value.code == "full"
             await backend.stop()
@@ -372,9 +412,9 @@ def test_a_split_stream_is_put_together_again():
         async with hostile(behave) as url:
             backend = backend_of(url)
             await backend.start()
-            text, last = await text_of(backend, chat())
-            assert text == "grüß dich"
-            assert (last.finish_reason, last.usage.total_tokens) == ("stop", 6)
+            events, outcome = await answer_of(backend, chat())
+            assert events == said
+            assert (outcome.finish_reasons, outcome.usage.total_tokens) == (("stop",), 6)
             await backend.stop()
 
     run(scenario())

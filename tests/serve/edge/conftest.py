@@ -48,6 +48,7 @@ class Origin:
         self.etags: dict[str, str] = {}
         """Of the newest page at each path, as it left here."""
         self.failing = False
+        self._gates: dict[str, threading.Event] = {}
         self._loop = asyncio.new_event_loop()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
@@ -187,8 +188,6 @@ class Origin:
         out.write(b"HTTP/1.1 %d X\r\n%b%b\r\n" % (status, length, lines))
         if method != "HEAD":
             out.write(body)
-
-    _gates: dict[str, threading.Event] = {}
 
     def gate(self, path: str, count: int) -> threading.Event:
         """A stream at `path` waits after its event number `count` until this is set."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from tenfold.serve.backends.memory import MemoryBackend
 from tenfold.serve.gateway.app import Gateway
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.server import serve
+
+from .upstream import Upstream, running
 
 
 @dataclass
@@ -91,10 +94,11 @@ def serving(ledger):
     """`with serving(backend, tiers=..., ...) as served`: settings are GatewayConfig's."""
 
     @contextmanager
-    def start(*backends, metering=None, mounts=None, ledger=ledger, **settings):
+    def start(*backends, metering=None, mounts=None, ledger=ledger, now=time.time, **settings):
         settings = {"drain_s": 5, "flush_s": 0.05, **settings}
         config = GatewayConfig(**settings)
-        with _serving(backends, ledger, config, metering=metering, mounts=mounts) as served:
+        more = {"metering": metering, "mounts": mounts, "now": now}
+        with _serving(backends, ledger, config, **more) as served:
             yield served
 
     return start
@@ -109,3 +113,9 @@ def echo() -> MemoryBackend:
         return f"{said} {said}"
 
     return MemoryBackend(answer, models=("echo", "parrot"), context_tokens=50)
+
+
+@pytest.fixture
+def upstream():
+    with running(Upstream()) as server:
+        yield server

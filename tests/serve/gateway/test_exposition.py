@@ -14,8 +14,12 @@ from tenfold.errors import BackendError, InputError
 from tenfold.ledger import open_ledger
 from tenfold.serve.backends.base import Embeddings, Unreachable
 from tenfold.serve.backends.memory import MemoryBackend
+from tenfold.serve.gateway.app import Gateway
+from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.page import rendered
+from tenfold.serve.gateway.server import serve
 from tenfold.serve.gateway.snapshot import Family, Tally
+from tenfold.serve.router.config import RouterConfig
 
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"'
@@ -253,72 +257,79 @@ class Late(MemoryBackend):
         await self.go.wait()
 
 
-def asgi(gateway, method, path, body=b""):
-    """One request without a server: (status, headers, body)."""
+class Door:
+    """A gateway that listens before its backends are ready."""
 
-    async def call():
-        sent = []
-        received = [{"type": "http.request", "body": body, "more_body": False}]
+    def __init__(self, gateway):
+        self.gateway = gateway
+        self._ending = asyncio.get_running_loop().create_future()
 
-        async def receive():
-            return received.pop() if received else await asyncio.Event().wait()
+    async def __aenter__(self):
+        listening = asyncio.get_running_loop().create_future()
+        self._serving = asyncio.create_task(
+            serve(self.gateway, port=0, on_listening=lambda *said: listening.set_result(said))
+        )
+        url, self._drain = await listening
+        self.port = int(url.rpartition(":")[2])
+        return self
 
-        async def send(message):
-            sent.append(message)
+    async def __aexit__(self, *_):
+        self._drain()
+        await self._serving
 
-        scope = {"type": "http", "method": method, "path": path, "headers": []}
-        await gateway(scope, receive, send)
-        return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
-
-    return call()
+    async def __call__(self, method, path, body=b""):
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(
+            b"%b %b HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+            % (method.encode(), path.encode(), len(body), body)
+        )
+        head, _, said = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        first, *lines = head.decode().lower().split("\r\n")
+        return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), said
 
 
 def test_health_tells_starting_serving_and_draining(ledger):
-    from tenfold.serve.gateway.app import Gateway
-    from tenfold.serve.gateway.config import GatewayConfig
-
     async def scenario():
         late = Late()
         gateway = Gateway(GatewayConfig(), [late], ledger)
-        await gateway.startup()
+        async with Door(gateway) as asked:
+            await tells(gateway, late, asked)
+
+    async def tells(gateway, late, asked):
         chat = b'{"model":"echo","messages":[{"role":"user","content":"x"}]}'
         while late.tries < 2:
-            status, _, body = await asgi(gateway, "GET", "/healthz")
+            status, _, body = await asked("GET", "/healthz")
             assert (status, json.loads(body)["status"]) == (503, "starting")
-            status, headers, _ = await asgi(gateway, "POST", "/v1/chat/completions", chat)
-            assert (status, headers[b"retry-after"]) == (503, b"1")
+            status, headers, _ = await asked("POST", "/v1/chat/completions", chat)
+            assert (status, headers["retry-after"]) == (503, "1")
             await asyncio.sleep(0.05)
         late.go.set()
         await gateway.fleet.settled()
-        status, _, body = await asgi(gateway, "GET", "/healthz")
+        status, _, body = await asked("GET", "/healthz")
         report = json.loads(body)
         assert (status, report["status"]) == (200, "serving")
         assert report["models"] == [{"name": "echo", "digest": late.cards()[0].digest}]
         assert report["backends"] == [{"name": "memory", "state": "ready", "outstanding": 0}]
-        assert (await asgi(gateway, "POST", "/v1/chat/completions", chat))[0] == 200
+        assert (await asked("POST", "/v1/chat/completions", chat))[0] == 200
         gateway.drain()
-        assert (await asgi(gateway, "GET", "/healthz"))[0] == 503
-        status, _, body = await asgi(gateway, "POST", "/v1/chat/completions", chat)
+        assert (await asked("GET", "/healthz"))[0] == 503
+        status, _, body = await asked("POST", "/v1/chat/completions", chat)
         assert (status, json.loads(body)["error"]["code"]) == (503, "gateway_draining")
-        await gateway.shutdown()
 
     asyncio.run(scenario())
 
 
 def test_a_backend_that_can_never_start(ledger):
-    from tenfold.serve.gateway.app import Gateway
-    from tenfold.serve.gateway.config import GatewayConfig
-
     async def scenario():
         gateway = Gateway(GatewayConfig(), [Late(fatal=True)], ledger)
-        await gateway.startup()
-        with pytest.raises(InputError, match="weights"):
-            await gateway.fleet.settled()
-        chat = b'{"model":"echo","messages":[{"role":"user","content":"x"}]}'
-        status, _, body = await asgi(gateway, "POST", "/v1/chat/completions", chat)
-        assert (status, json.loads(body)["error"]["code"]) == (503, "backend_unavailable")
-        assert b"weights" not in body
-        await gateway.shutdown()
+        async with Door(gateway) as asked:
+            with pytest.raises(InputError, match="weights"):
+                await gateway.fleet.settled()
+            chat = b'{"model":"echo","messages":[{"role":"user","content":"x"}]}'
+            status, _, body = await asked("POST", "/v1/chat/completions", chat)
+            assert (status, json.loads(body)["error"]["code"]) == (503, "backend_unavailable")
+            assert b"weights" not in body
 
     asyncio.run(scenario())
 
@@ -327,7 +338,7 @@ def test_too_many_generations_at_once(serving):
     import threading
 
     slow = MemoryBackend(lambda request: "hi", models=("echo",), delay_s=0.5)
-    with serving(slow, max_generations=2, tiers=()) as served:
+    with serving(slow, router=RouterConfig(max_outstanding=2, max_waiting=0), tiers=()) as served:
         answers = []
         threads = [
             threading.Thread(target=lambda n=n: answers.append(ask(served, text=str(n))))

@@ -80,9 +80,23 @@ def test_a_body_that_is_not_a_request(served, body, match):
 
 def test_nesting_beyond_what_a_key_can_be_made_of(served):
     deep = b'{"model":"echo","temperature":0,"messages":[{"role":"user","content":"x"}],"deep":'
-    status, error, _ = post(served, deep + b"[" * 500 + b"]" * 500 + b"}")
+    status, error, _ = post(served, deep + b"[" * 1000 + b"]" * 1000 + b"}")
     assert status == 400
     assert "nested too deep" in error["message"]
+
+
+def test_fields_that_stand_twice(served):
+    """Decoders differ in which they take: what was allowed and counted must be what is answered."""
+    said = b'"messages":[{"role":"user","content":"x"}]'
+    for model in (b'"model":"echo"', b'"mod\\u0065l":"echo"', b'"model" : "other"'):
+        status, error, _ = post(served, b'{"model":"echo",%b,%b}' % (said, model))
+        assert (status, error["param"], error["code"]) == (400, "model", "duplicate_field")
+    within = b'{"model":"echo",%b,"metadata":{"model":"x"}}' % said
+    assert post(served, within)[0] == 200
+    # What takes a closer look must not be more than that look can take.
+    deep = b'{"model":"echo",%b,"metadata":{"model":%b}}'
+    assert post(served, deep % (said, b"[" * 1000 + b"]" * 1000))[0] == 400
+    assert post(served, deep % (said, b"1" * 5000))[0] in (200, 400)
 
 
 def test_too_large_by_announcement_and_by_arrival(served):

@@ -43,6 +43,12 @@ DELTAS = [
     },
     {"tool_calls": [{"index": 0, "function": {"arguments": '"Köln"}'}}]},
 ]
+WHOLE = b"""{"id":"c1","object":"chat.completion","created":1,"model":"tooly",
+ "choices":[{"index":0,"finish_reason":"tool_calls","message":{"role":"assistant","content":null,
+  "reasoning_content":"They want the weather.","tool_calls":[
+   {"id":"c1","type":"function","function":{"name":"weather","arguments":"{\\"city\\":\\"K\\u00f6ln\\"}"}},
+   {"id":"c2","type":"function","function":{"name":"time","arguments":"{}"}}]}}],
+ "usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14}}"""
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 
 
@@ -56,7 +62,11 @@ class Upstream(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.seen.append(json.loads(body))
+        asked = json.loads(body)
+        self.server.seen.append(asked)
+        if not asked.get("stream"):
+            self.answer(WHOLE, "application/json")
+            return
         events = [{"choices": [{"index": 0, "delta": delta}]} for delta in DELTAS]
         events += [
             {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},

@@ -50,6 +50,7 @@ class KeyRing:
         self._made: dict[str, tuple[VirtualKey, Grant]] = {}
         self._by_hash: dict[str, Grant] = {}
         self._lent: dict[str, Grant] = {}
+        self._by_name: dict[str, Grant] = {}
         self._any_made = False
 
     def lend(
@@ -66,6 +67,7 @@ class KeyRing:
         secret = secret or new_secret()
         self._lent[hash_of(secret.encode())] = Grant(tenant, name, scopes=frozenset(scopes))
         self._by_hash |= self._lent
+        self._name()
         return secret
 
     def set_tenants(self, tenants: Mapping[str, TenantPolicy]) -> None:
@@ -86,6 +88,7 @@ class KeyRing:
                 self._keep(kept, key.rotated_from, key, key.rotated_until_s)
         self._made = kept
         self._by_hash = {hash: grant for hash, (_, grant) in kept.items()} | self._lent
+        self._name()
         self._any_made = self._any_made or bool(made)
 
     def _keep(
@@ -101,6 +104,11 @@ class KeyRing:
             kept[hash] = before
         else:
             kept[hash] = (key, grant_of(key, self._tenants, until_s=until_s))
+
+    def _name(self) -> None:
+        """A secret that was rotated away comes after its heir and must not stand for the key."""
+        grants = list(self._by_hash.values())
+        self._by_name = {grant.key_name: grant for grant in reversed(grants)}
 
     @property
     def required(self) -> bool:
@@ -140,7 +148,7 @@ class KeyRing:
             if found is None:
                 grant = self._stranger(secret)
             elif found.expires_at_s is not None and found.expires_at_s <= self._now():
-                raise _refused("Incorrect API key provided: it has expired.", "expired_api_key")
+                raise _expired()
             else:
                 grant = found
         if scope not in grant.scopes:
@@ -148,6 +156,18 @@ class KeyRing:
                 403, f"This API key is not for {scope} requests.", code="insufficient_permissions"
             )
         return grant
+
+    def named(self, tenant: str, name: str) -> Grant:
+        """The grant of a key by its name, empty for none: for work that its holder left here earlier. Raises
+        Refusal (401) when the key works no more."""
+        if not name and not self.required:
+            return LOCAL_GRANT
+        found = self._by_name.get(name)
+        if found is None or found.tenant != tenant:
+            raise _refused("The API key that asked for this is revoked.")
+        if found.expires_at_s is not None and found.expires_at_s <= self._now():
+            raise _expired()
+        return found
 
     def _stranger(self, secret: bytes) -> Grant:
         """Who came with a secret that opens nothing."""
@@ -158,3 +178,7 @@ class KeyRing:
 
 def _refused(message: str, code: str = "invalid_api_key") -> Refusal:
     return Refusal(401, message, code=code, headers=((b"www-authenticate", b"Bearer"),))
+
+
+def _expired() -> Refusal:
+    return _refused("Incorrect API key provided: it has expired.", "expired_api_key")

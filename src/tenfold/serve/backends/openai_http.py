@@ -31,6 +31,7 @@ from tenfold.serve.backends.base import (
     Take,
 )
 from tenfold.serve.backends.http_pool import Pool, PoolConfig, Response
+from tenfold.serve.protocols.spans import span_of
 from tenfold.serve.protocols.watch import Watch, watch
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -319,19 +320,26 @@ _USAGE_WANTED = b'"stream_options":{"include_usage":true}'
 
 
 def _addressed(call: Call, model: str) -> bytes:
-    """The body for over there: the client's bytes, unless a name or the accounting asks for a change."""
+    """The body for over there: the client's bytes, but for a name or the accounting where they ask for it."""
     plain = call.plain
-    renamed = model != plain.get("model")
-    counted = not call.stream or call.endpoint not in _COUNTS or _asks_for_usage(plain)
-    if not renamed and counted:
-        return call.body
-    if not renamed and "stream_options" not in plain:
-        body = call.body.rstrip()
-        return body[:-1] + b"," + _USAGE_WANTED + b"}"  # an object with `model` in it is not empty
-    changed = {**plain, "model": model}
-    if not counted:
-        changed["stream_options"] = {**(plain.get("stream_options") or {}), "include_usage": True}
-    return orjson.dumps(changed)
+    body = call.body
+    if model != plain.get("model"):
+        body = _with(body, "model", model)
+    if not call.stream or call.endpoint not in _COUNTS or _asks_for_usage(plain):
+        return body
+    if "stream_options" in plain:
+        options = {**(plain["stream_options"] or {}), "include_usage": True}
+        return _with(body, "stream_options", options)
+    body = body.rstrip()
+    return body[:-1] + b"," + _USAGE_WANTED + b"}"  # an object with `model` in it is not empty
+
+
+def _with(body: bytes, name: str, value: Any) -> bytes:
+    """The body with another value of a member, and every other byte as it was."""
+    span = span_of(body, name)
+    if span is None:
+        raise BackendError(f"the request has no `{name}`")
+    return body[: span[0]] + orjson.dumps(value) + body[span[1] :]
 
 
 _COUNTS = frozenset({"/v1/chat/completions", "/v1/completions"})

@@ -8,6 +8,7 @@ a wrong answer. It knows no protocol and no store.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -48,10 +49,10 @@ def canonical_key(
     digest: str,
     plain: Mapping[str, Any],
     epoch: int = 0,
-    headers: Sequence[tuple[bytes, bytes]] = (),
+    further: Sequence[str] = (),
 ) -> bytes:
     """32 bytes. `plain` is the decoded body; `partition` whoever may share the answer (the tenant);
-    `headers` those that go on to the backend and may change what it says (`anthropic-beta`).
+    `further` what else tells requests apart (`long_numbers`, a form).
 
     A field that is null counts as absent, and so does `n` = 1. Raises InputError where the body is nested
     too deep to be encoded.
@@ -66,15 +67,22 @@ def canonical_key(
         type(n := content.get("n")) is int and n == 1
     ):  # not for true or 1.0: let those find no company
         del content["n"]
-    named: list[Any] = [VERSION, epoch, endpoint, partition, model, digest, content]
-    if headers:
-        named.append([[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers])
+    named = [VERSION, epoch, endpoint, partition, model, digest, content, *further]
     try:
         encoded = orjson.dumps(named, option=_SORTED)
     except TypeError:
         encoded = _unusual(named)
     # SHA-256 rather than BLAKE2b: processors have instructions for it (0.8 and 1.2 us for 400 bytes).
     return sha256(encoded).digest()
+
+
+_LONG = re.compile(rb"[0-9]{17,}").findall
+
+
+def long_numbers(body: bytes) -> list[str]:
+    """Digits that a decoded number may have lost: beyond 64 bits it is rounded, and two questions would
+    look like one."""
+    return [digits.decode() for digits in _LONG(body)]
 
 
 def _unusual(named: list[Any]) -> bytes:

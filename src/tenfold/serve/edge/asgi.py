@@ -12,9 +12,10 @@ import contextlib
 import hmac
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
+from functools import lru_cache, partial
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from tenfold.errors import BackendError, ConfigError
@@ -37,6 +38,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
+_MAX_CLIENTS = 4096
+"""Addresses of which it is remembered whether they are trusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,8 @@ class AsgiEdge:
         self._config = config
         self._purge_line = b"Bearer " + secrets.purge.encode()
         self._keys = secrets.signing_keys
-        self._trusted = [ip_network(network) for network in config.trusted]
+        networks = [ip_network(network) for network in config.trusted]
+        self._trusts = lru_cache(maxsize=_MAX_CLIENTS)(partial(_within, networks))
         self._pool = Pool(config.origin, PoolConfig(read_timeout_s=config.read_timeout_s), tls)
         self._store = Store(config.max_entries, config.max_bytes)
         self._origin = Origin(self._pool, self._store, config.max_body_bytes)
@@ -144,8 +148,8 @@ class AsgiEdge:
         headers: Headers = [*entry.headers, (VERDICT, verdict)]
         if entry.template is not None:
             names = [slot.name for slot in entry.template.slots]
-            client = (scope.get("client") or ("",))[0]
-            values = request.values(names, client, self._trusted, self._keys, time.time())
+            trusted = self._trusts((scope.get("client") or ("",))[0])
+            values = request.values(names, trusted, self._keys, time.time())
             body = entry.template.fill(values)
         else:
             body = entry.body
@@ -233,6 +237,14 @@ async def _while_there(receive: Receive, work: Coroutine[Any, Any, None]) -> Non
                 one.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await one
+
+
+def _within(networks: Sequence[IPv4Network | IPv6Network], client: str) -> bool:
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
 
 
 def _matches(condition: bytes, etag: bytes) -> bool:

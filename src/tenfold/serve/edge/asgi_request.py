@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from http.cookies import CookieError, SimpleCookie
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
 from tenfold.serve.edge.contract import (
@@ -25,7 +24,6 @@ from tenfold.serve.edge.contract import (
 )
 from tenfold.serve.edge.slots import decode, verify
 
-Networks = Sequence[IPv4Network | IPv6Network]
 HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length".split()
 )
@@ -90,16 +88,11 @@ class EdgeRequest:
         return b"".join(lines)
 
     def values(
-        self,
-        names: Sequence[str],
-        client: str,
-        trusted: Networks,
-        keys: Sequence[bytes],
-        now_s: float,
+        self, names: Sequence[str], trusted: bool, keys: Sequence[bytes], now_s: float
     ) -> dict[str, str]:
         """Slot values: a trusted hop's headers over those of the signed token."""
         found = verify(self._token(), keys, now_s)
-        if trusted and _within(client, trusted):
+        if trusted:
             for name in names:
                 header = self.headers.get(slot_header(name))
                 value = decode(header) if header is not None else None
@@ -111,16 +104,10 @@ class EdgeRequest:
         token = self.headers.get(SLOT_TOKEN)
         if token is not None:
             return token.decode("latin-1")
+        if b"cookie" not in self.headers:
+            return ""
         try:
-            cookies = SimpleCookie(self.headers.get(b"cookie", b"").decode("latin-1"))
+            cookies = SimpleCookie(self.headers[b"cookie"].decode("latin-1"))
         except CookieError:
             return ""
         return cookies[SLOT_COOKIE].value if SLOT_COOKIE in cookies else ""
-
-
-def _within(client: str, networks: Networks) -> bool:
-    try:
-        address = ip_address(client)
-    except ValueError:
-        return False
-    return any(address in network for network in networks)

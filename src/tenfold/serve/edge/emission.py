@@ -59,7 +59,7 @@ class EdgeConfig:
                     f"{name} cannot stand in a server's configuration", seen=value,
                     hint="letters, digits, . _ - and / only",
                 )  # fmt: skip
-        _host, port = self.listening("listen")
+        port = self.listening("listen")[1]
         for name, step in (("admin", 1), ("inner", 2)):
             if not getattr(self, name):
                 if port + step > 65535:

@@ -58,7 +58,10 @@ def emit_nginx(config: EdgeConfig) -> list[Path]:
 
 def _slot(name: str) -> str:
     header = f"$http_x_tenfold_slot_{name}"
-    lines = []
+    lines = [
+        f'    map "$tf_trusted {header}" $tf_hop_{name} {{ default ""; '
+        f'"~^1 (?:[A-Za-z0-9_.~ -]|%[0-9A-Fa-f]{{2}})+$" {header}; }}'
+    ]
     for context in CONTEXTS:
         variable = f"slot_{name}_{context}"
         plain = _PLAIN.get(context, _PLAIN_ELSE)

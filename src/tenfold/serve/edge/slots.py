@@ -36,7 +36,11 @@ def encode(value: str) -> bytes:
         raise InputError(
             f"a slot value has more than {MAX_VALUE_CHARS} characters", seen=len(value)
         )
-    return quote(clean(value), safe="").encode()
+    text = quote(clean(value), safe=" ")  # spaces stay: edges need not decode plain words
+    inside = text.strip(" ")
+    before = len(text) - len(text.lstrip(" "))  # but for those at an end, which HTTP would drop
+    after = len(text) - before - len(inside)
+    return ("%20" * before + inside + "%20" * after).encode()
 
 
 def decode(header: bytes) -> str | None:

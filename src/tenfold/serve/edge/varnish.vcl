@@ -108,9 +108,9 @@ sub vcl_hash {
     }
     hash_data(req.url);
     hash_data(req.http.Host);
-    # Who may share an answer. With lengths: the parts cannot run into each other.
-    hash_data("" + std.strlen(req.http.Authorization) + " " + req.http.Authorization);
-    hash_data("" + std.strlen(req.http.X-Api-Key) + " " + req.http.X-Api-Key);
+    # Who may share an answer. Varnish puts a # between the parts; in hexadecimal they hold none.
+    hash_data(blob.transcode(IDENTITY, HEX, encoded=req.http.Authorization));
+    hash_data(blob.transcode(IDENTITY, HEX, encoded=req.http.X-Api-Key));
     if (req.method == "POST") {
         bodyaccess.hash_req_body();
     }
@@ -147,6 +147,9 @@ sub vcl_backend_response {
     if (beresp.status >= 500 && bereq.is_bgfetch) {
         return (abandon);           # the old answer stays
     }
+    if (beresp.status >= 500 && bereq.http.X-Tf-Rescue == "try") {
+        return (error(502, "Bad Gateway"));     # not an object: it would be newer than the old answer
+    }
     if (beresp.http.Surrogate-Control || !beresp.was_304) {
         set beresp.http.X-Tf-Control = beresp.http.Surrogate-Control;
     }
@@ -166,13 +169,9 @@ sub vcl_backend_response {
         || beresp.http.X-Tf-Control !~ "(?:^|[\s,])max-age=[1-9][0-9]{0,8}(?:[\s,]|$)"
         || beresp.http.X-Tf-Control ~ "no-store|no-cache|private"
         || beresp.http.X-Tf-Control ~ "content=\x22(?!ESI/1\.0\x22)") {
-        # For two seconds nobody waits for another's answer to this: it may not be shared anyway. But
-        # a failure must not hide an old answer that can still be given.
+        # For two seconds nobody waits for another's answer to this: it may not be shared anyway.
         set beresp.uncacheable = true;
         set beresp.ttl = 2s;
-        if (beresp.status >= 500 || bereq.http.X-Tf-Rescue) {
-            set beresp.ttl = 0s;
-        }
         return (deliver);
     }
     set beresp.ttl = std.duration(
@@ -188,6 +187,9 @@ sub vcl_backend_response {
            > beresp.grace) {
         set beresp.grace =
             std.duration(regsub(beresp.http.X-Tf-Control, "^.*stale-if-error=([0-9]+).*$", "\1s"), 0s);
+    }
+    if (beresp.http.ETag) {
+        set beresp.keep = 1h;       # never given, but checked with the origin: a 304 makes it fresh again
     }
     set beresp.http.xkey = beresp.http.Surrogate-Key;
     return (deliver);

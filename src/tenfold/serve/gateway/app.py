@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from tenfold.core.ports import Ledger
@@ -18,13 +18,15 @@ from tenfold.serve.access.grant import Grant
 from tenfold.serve.access.keys import KeyRing
 from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import Backend
-from tenfold.serve.cache.key import canonical_key
+from tenfold.serve.batch.service import BatchService
+from tenfold.serve.cache.key import canonical_key, long_numbers
 from tenfold.serve.cache.policy import CachePolicy, wishes
 from tenfold.serve.gateway.attempt import attempt_at
 from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
 from tenfold.serve.gateway.exposition import snapshot
+from tenfold.serve.gateway.heads import Headers, heads_of, shares, telling
 from tenfold.serve.gateway.memo import Known, Memo
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.pages import Pages
@@ -37,10 +39,11 @@ from tenfold.serve.gateway.spool import Spool
 from tenfold.serve.gateway.work import Work, Works
 from tenfold.serve.http.asgi import App, Mounted
 from tenfold.serve.http.request import Request
-from tenfold.serve.protocols.ask import Dialect
+from tenfold.serve.protocols.ask import Ask, Dialect
 from tenfold.serve.protocols.chat import Chat
 from tenfold.serve.protocols.completion import Completion
 from tenfold.serve.protocols.embedding import Embedding
+from tenfold.serve.protocols.forms import CONVERTIBLE
 from tenfold.serve.protocols.messages import Messages
 from tenfold.serve.protocols.messages_count import MessagesCount
 from tenfold.serve.protocols.responses import Responses
@@ -54,32 +57,6 @@ CLIENT_GONE = 499
 """nginx's status for a client that left; only the ledger sees it."""
 _LAST_WORDS_S = 2.0
 """At the end, how long answers that were cut off may take to say so."""
-_HEADS = frozenset(
-    {
-        b"authorization",
-        b"x-api-key",
-        b"content-encoding",
-        b"cache-control",
-        b"host",
-        b"origin",
-        b"x-request-timeout",
-    }
-)
-"""Request headers the gateway itself reads."""
-_TRAVELLERS = frozenset(
-    {
-        b"traceparent",
-        b"tracestate",
-        b"anthropic-version",
-        b"anthropic-beta",
-        b"openai-beta",
-    }
-)
-"""Request headers that go on to a backend. All others stay here: they may hold secrets of ours."""
-_TRACING = frozenset({b"traceparent", b"tracestate"})
-"""Of these, the ones that change no answer."""
-_JOINED = frozenset({b"cache-control"})
-"""Headers that may come in several lines, which are then one list (RFC 9110, 5.3)."""
 
 
 class Gateway:
@@ -137,6 +114,7 @@ class Gateway:
             self._budgets,
             PriceBook(config.prices, config.default_price),
             self.recorder,
+            config.edge_max_age_s,
         )
         self._reuse = CachePolicy(
             enabled=bool(config.tiers), cache_sampled=config.cache_sampled
@@ -157,6 +135,12 @@ class Gateway:
         )
         self._posts: dict[str, Dialect] = {dialect.endpoint: dialect for dialect in dialects}
         self._pages = Pages(self, sorted(self._posts))
+        self.batches = BatchService(
+            self,
+            None if config.state_dir is None else config.state_dir / "batch",
+            config.batch,
+            now,
+        )
         self._siblings: Siblings | None = None
         if self.parts.run_folder is not None:
             self._siblings = Siblings(self.parts.run_folder, self._snapshot)
@@ -170,6 +154,7 @@ class Gateway:
             await self._siblings.start()
         self.fleet.start()
         self.state = "serving"
+        self.batches.start()
 
     def drain(self) -> None:
         """From now on new requests are refused and `/healthz` says 503; answers under way go on.
@@ -177,6 +162,7 @@ class Gateway:
         A mounted application that has streams without an end is told to end them (`close()`).
         """
         self.state = "draining"
+        self.batches.drain()
         for _, app, _ in self._mounts:
             close = getattr(app, "close", None)
             if close is not None:
@@ -186,6 +172,7 @@ class Gateway:
         """After the last answer: stop the backends, write every event."""
         self.drain()
         await self._works.end_all(_LAST_WORDS_S)
+        await self.batches.stop()
         for _, _, mounted in self._mounts:
             await mounted.cancel()
         if self._siblings is not None:
@@ -203,12 +190,17 @@ class Gateway:
         exchange = Exchange(dialect.endpoint, self._now(), time.monotonic())
         exchange.id = self._ids.next(dialect.prefix)
         try:
-            heads, travellers = _heads(request.headers)
+            heads, travellers = heads_of(request.headers)
             grant = self._admitted(exchange, request, heads)
             cache_control = heads.get(b"cache-control")
             body = request.body
-            known = self._memo.get(dialect.endpoint, _shares(grant, travellers), body)
-            if known is not None and cache_control is None:
+            known = self._memo.get(dialect.endpoint, shares(grant.tenant, travellers), body)
+            if (
+                known is not None
+                and cache_control is None
+                and (places := self.fleet.places.get(known.model)) is not None
+                and places[0].card.digest == known.digest
+            ):
                 exchange.model = known.model
                 grant.check_model(known.model)
                 exchange.asked = self.tiers.names
@@ -228,6 +220,37 @@ class Gateway:
             if work is None:
                 self._end(exchange)
 
+    def submit(self, request: Request, grant: Grant, priority: int) -> str:
+        """Answer a request that comes from within, under a grant that somebody had earlier. Returns its id.
+
+        Raises Refusal, and leaves no trace, as long as it may not begin: 429 at a rate limit, 503 while the
+        gateway does not serve. Everything else is its reply.
+        """
+        if self.state != "serving":
+            raise self._not_serving()
+        self._limits.admit(grant)
+        dialect = self._posts[request.path]
+        exchange = Exchange(dialect.endpoint, self._now(), time.monotonic())
+        exchange.id = self._ids.next(dialect.prefix)
+        exchange.tenant, exchange.key_name = grant.tenant, grant.key_name
+        work = None
+        try:
+            self._budgets.check(grant)
+            work = self._begun(request, exchange, dialect, grant, {}, (), None, priority)
+        except Exception as error:
+            self._refuse(exchange, error, request, dialect)
+        if work is None:
+            self._end(exchange)
+        return exchange.id
+
+    def _not_serving(self) -> Refusal:
+        return Refusal(
+            503,
+            f"The gateway is {self.state}.",
+            code="gateway_" + self.state,
+            headers=(retry_after(1),),
+        )
+
     def _admitted(
         self, exchange: Exchange, request: Request, heads: Mapping[bytes, bytes]
     ) -> Grant:
@@ -239,12 +262,7 @@ class Gateway:
         if not grant.key_name:
             check_neighbour(heads.get(b"host", b""), heads.get(b"origin", b""))
         if self.state != "serving":
-            raise Refusal(
-                503,
-                f"The gateway is {self.state}.",
-                code="gateway_" + self.state,
-                headers=(retry_after(1),),
-            )
+            raise self._not_serving()
         if heads.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refusal(
                 415,
@@ -263,11 +281,13 @@ class Gateway:
         dialect: Dialect,
         grant: Grant,
         heads: Mapping[bytes, bytes],
-        travellers: tuple[tuple[bytes, bytes], ...],
+        travellers: Headers,
         cache_control: bytes | None,
+        priority: int = 0,
     ) -> Work | None:
         """Read the request and answer it from a tier (None), or begin the work. Raises Refusal."""
         ask = dialect.read(request.body)
+        ask.priority = priority
         exchange.model = loggable(ask.model)
         grant.check_model(ask.model)
         places = self.fleet.places.get(ask.model)
@@ -278,8 +298,8 @@ class Gateway:
             exchange.model_digest = places[0].card.digest
         wanted = wishes(cache_control)
         key: bytes | None = None
-        if self.tiers and places is not None and self._reuse(dialect.endpoint, ask.plain):
-            card = places[0].card
+        card = places[0].card if places is not None else None
+        if self.tiers and card is not None and self._reuse(dialect.endpoint, ask.plain):
             key = canonical_key(
                 dialect.endpoint,
                 grant.tenant,
@@ -287,14 +307,15 @@ class Gateway:
                 card.digest,
                 ask.plain,
                 self.config.policy_epoch,
-                _telling(travellers),
+                _apart(ask, travellers),
             )
-            self._memo.put(
-                dialect.endpoint,
-                _shares(grant, travellers),
-                request.body,
-                Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
-            )
+            if not priority:  # what has time must not push out what is asked all day
+                self._memo.put(
+                    dialect.endpoint,
+                    shares(grant.tenant, travellers),
+                    request.body,
+                    Known(key, ask.model, card.digest, ask.stream, ask.include_usage),
+                )
             hit = None
             if wanted.look:
                 exchange.asked = self.tiers.names
@@ -308,7 +329,7 @@ class Gateway:
         deadline = exchange.started + self._patience(heads)
         work = Work(deadline)
         attempt = attempt_at(exchange, dialect, ask, grant, travellers, deadline)
-        walk = self._path.work(work, request, exchange, ask, grant, attempt, key, wanted)
+        walk = self._path.work(work, request, exchange, ask, grant, attempt, key, card, wanted)
         assert self._loop is not None
         work.task = self._loop.create_task(self._run(work, walk, request, exchange, dialect))
         self._works.add(work)
@@ -320,8 +341,10 @@ class Gateway:
         """The task of one request; it ends with an answer, a metric and an event, whatever happens."""
         try:
             await walk
+            if work.delivery is not None and work.delivery.gone:  # it went on for others
+                exchange.status, exchange.error = CLIENT_GONE, "the client left"
         except asyncio.CancelledError:
-            if work.ended_by == "client":
+            if work.ended_by == "client" or (work.delivery is not None and work.delivery.gone):
                 exchange.status, exchange.error = CLIENT_GONE, "the client left"
             elif work.ended_by == "deadline":
                 self._refuse(exchange, TimeoutError(), request, dialect, work)
@@ -377,6 +400,9 @@ class Gateway:
             if path == prefix or path.startswith(prefix.rstrip("/") + "/"):
                 mounted(request)
                 return
+        if self.batches.takes(path):
+            self.batches.handle(request, self.page_exchange())
+            return
         self._pages.handle(request)
 
     def reload(
@@ -421,45 +447,14 @@ class Gateway:
         return self.config.timeout_s
 
 
-def _heads(
-    headers: Sequence[tuple[bytes, bytes]],
-) -> tuple[dict[bytes, bytes], tuple[tuple[bytes, bytes], ...]]:
-    """The headers we read, and those that travel on."""
-    read: dict[bytes, bytes] = {}
-    on: tuple[tuple[bytes, bytes], ...] = ()
-    for header in headers:
-        name = header[0]
-        if name in _HEADS:
-            if name in read:
-                read[name] = _twice(name, read[name], header[1])
-            else:
-                read[name] = header[1]
-        elif name in _TRAVELLERS:
-            on = (*on, header)
-    return read, on
-
-
-def _twice(name: bytes, first: bytes, second: bytes) -> bytes:
-    """What a header says that stands twice. Raises Refusal (400) where the two cannot both be meant: whoever
-    is in front of us may have looked at the other one."""
-    if name in _JOINED:
-        return first + b", " + second
-    if first != second:
-        raise Refusal(
-            400, f"The header `{name.decode()}` stands twice in this request.", code="bad_header"
-        )
-    return first
-
-
-def _telling(travellers: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
-    """Those that may change an answer."""
-    return tuple(header for header in travellers if header[0] not in _TRACING)
-
-
-def _shares(grant: Grant, travellers: tuple[tuple[bytes, bytes], ...]) -> Hashable:
-    """Requests of the same body and of equal `_shares` are the same request."""
-    telling = _telling(travellers) if travellers else ()
-    return (grant.tenant, telling) if telling else grant.tenant
+def _apart(ask: Ask, travellers: Headers) -> list[str]:
+    """What tells two requests apart beside their decoded fields."""
+    further = long_numbers(ask.body)
+    if ask.stream and ask.endpoint not in CONVERTIBLE:
+        further.append("stream")  # each form is an answer of its own
+    for name, value in telling(travellers):
+        further.append(f"{name.decode()}: {value.decode('latin-1')}")
+    return further
 
 
 def refusal_head(refusal: Refusal, id: str) -> bytes:

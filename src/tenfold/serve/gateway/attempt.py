@@ -36,6 +36,7 @@ def attempt_at(
 
     async def attempt(member: Member, card: ModelCard) -> Answer:
         backend = member.backend
+        exchange.backend, exchange.model_digest = member.name, card.digest
         if card.name != ask.model:
             grant.check_model(card.name)  # a stand-in is no way around a key's list of models
         if ask.endpoint in backend.speaks:

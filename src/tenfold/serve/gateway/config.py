@@ -10,6 +10,8 @@ from typing import Literal
 from tenfold.errors import ConfigError
 from tenfold.serve.access.grant import TenantPolicy
 from tenfold.serve.access.prices import Price
+from tenfold.serve.batch.config import BatchConfig
+from tenfold.serve.edge.origin import EdgeAddress
 from tenfold.serve.router.config import RouterConfig
 
 
@@ -47,6 +49,8 @@ class GatewayConfig:
     """When the budget store is away: go by what this process knew last, or refuse what costs money."""
     edge_max_age_s: int = 0
     """How long a cache in front may keep an answer, 0 (not at all) or more."""
+    edges: tuple[EdgeAddress, ...] = ()
+    """Caches in front that are told of purges."""
     router: RouterConfig = field(default_factory=RouterConfig)
     prices: Mapping[str, Price] = field(default_factory=dict)
     """Per model; what budgets are counted in."""
@@ -54,6 +58,8 @@ class GatewayConfig:
     """Of a model without a price of its own; None: free."""
     tenants: Mapping[str, TenantPolicy] = field(default_factory=dict)
     """What all keys of a tenant may do together."""
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    """Files and batches, which need a `state_dir`."""
     max_body_bytes: int = 8 * 1024 * 1024
     """Largest request body, 1 or more; a longer one is answered with 413."""
     max_connections: int = 10_000

@@ -17,6 +17,7 @@ from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.gateway.exposition import health, metrics_page
 from tenfold.serve.gateway.page import CONTENT_TYPE
 from tenfold.serve.gateway.snapshot import merge
+from tenfold.serve.gateway.surrogates import purge_edges
 from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import decode
 from tenfold.serve.protocols.messages_error import error_of
@@ -50,8 +51,13 @@ class Pages:
     def handle(self, request: Request) -> None:
         """Answer at once, but for `/metrics`, which waits for its figures."""
         exchange = self._gateway.page_exchange()
+        slow = None
         if request.path == "/metrics" and request.method in ("GET", "HEAD"):
-            task = asyncio.get_running_loop().create_task(self._metrics(request, exchange))
+            slow = self._metrics
+        elif request.path == PURGE:
+            slow = self._purge
+        if slow is not None:
+            task = asyncio.get_running_loop().create_task(slow(request, exchange))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return
@@ -93,9 +99,6 @@ class Pages:
                     raise unknown_model(loggable(name), [card.name for card in cards])
                 body = orjson.dumps(_card(found))
             self._reply(request, exchange, 200, _JSON, body)
-        elif path == PURGE:
-            exchange.endpoint = PURGE
-            self._purge(request, exchange)
         else:
             raise Refusal(
                 404,
@@ -104,19 +107,26 @@ class Pages:
                 code="unknown_url",
             )
 
-    def _purge(self, request: Request, exchange: Exchange) -> None:
+    async def _purge(self, request: Request, exchange: Exchange) -> None:
         """Forget stored answers: `{"tags": ["tenant:acme", "model:<digest>", "key:<surrogate>", "all"]}`."""
-        if request.method != "POST":
-            raise Refusal(405, f"Use POST on {PURGE}.", headers=((b"allow", b"POST"),))
         gateway = self._gateway
-        grant = gateway.keys.admit(
-            request.header(b"authorization"), request.header(b"x-api-key"), "admin"
-        )
-        wanted, _ = decode(request.body, Purge)
-        for tag in wanted.tags:
-            gateway.tiers.purge(tag)
-        gateway.recorder.audit(grant.key_name, "cache.purge", loggable(",".join(wanted.tags), 1000))
-        self._reply(request, exchange, 200, _JSON, orjson.dumps({"purged": wanted.tags}))
+        exchange.endpoint, exchange.tier = PURGE, "none"
+        try:
+            if request.method != "POST":
+                raise Refusal(405, f"Use POST on {PURGE}.", headers=((b"allow", b"POST"),))
+            grant = gateway.keys.admit(
+                request.header(b"authorization"), request.header(b"x-api-key"), "admin"
+            )
+            wanted, _ = decode(request.body, Purge)
+            for tag in wanted.tags:
+                gateway.tiers.purge(tag)
+            gateway.recorder.audit(grant.key_name, "cache.purge", loggable(",".join(wanted.tags), 1000), {})
+            troubles = await purge_edges(gateway.config.edges, wanted.tags)
+            told = {"purged": wanted.tags, "edges_not_reached": troubles}
+            self._reply(request, exchange, 200 if not troubles else 207, _JSON, orjson.dumps(told))
+        except Exception as error:
+            self._refuse(request, exchange, error)
+        self._note(exchange)
 
     async def _metrics(self, request: Request, exchange: Exchange) -> None:
         gateway = self._gateway

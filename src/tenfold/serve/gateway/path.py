@@ -8,6 +8,8 @@ tiers when the answer proves to be complete. It knows no routes and no keys.
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from tenfold.serve.access.budgets.base import Reservation
@@ -15,10 +17,10 @@ from tenfold.serve.access.budgets.budgets import Budgets
 from tenfold.serve.access.grant import Grant
 from tenfold.serve.access.limits import Limits
 from tenfold.serve.access.prices import PriceBook
-from tenfold.serve.backends.base import Outcome, TokenUsage
+from tenfold.serve.backends.base import ModelCard, Outcome, TokenUsage
 from tenfold.serve.cache.flight import Flight, Vacant
 from tenfold.serve.cache.flights import Flights
-from tenfold.serve.cache.policy import EXACT, Wishes
+from tenfold.serve.cache.policy import Wishes
 from tenfold.serve.cache.shared import SharedTier
 from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers
@@ -27,6 +29,7 @@ from tenfold.serve.gateway.delivery import EVENTS_HEAD, JSON_HEAD, Delivery
 from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.gateway.parts import STREAMED, WHOLE
 from tenfold.serve.gateway.recorder import Recorder
+from tenfold.serve.gateway.surrogates import Surrogates
 from tenfold.serve.gateway.work import Work
 from tenfold.serve.http.request import Request
 from tenfold.serve.protocols.ask import Ask
@@ -42,6 +45,10 @@ STORABLE = frozenset(
     {"stop", "length", "end_turn", "max_tokens", "stop_sequence", "max_output_tokens"}
 )
 """Ends after which an answer is all there is to say; each protocol has its own words."""
+CHOOSING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"})
+"""Endpoints whose answers say why they ended."""
+_LOOK_S = 0.1
+"""How often a leader that waits for its client looks for followers."""
 CLAIM_PATIENCE_S = 120.0
 """How long to wait for an answer that another host is making."""
 MOST_KEPT_BYTES = 16 * 1024 * 1024
@@ -62,6 +69,7 @@ class Path:
         budgets: Budgets,
         prices: PriceBook,
         recorder: Recorder,
+        edge_max_age_s: int = 0,
     ) -> None:
         self._tiers = tiers
         self._flights = flights
@@ -70,6 +78,7 @@ class Path:
         self._budgets = budgets
         self.prices = prices
         self._recorder = recorder
+        self._surrogates = Surrogates(edge_max_age_s) if edge_max_age_s else None
 
     def replay(
         self,
@@ -100,7 +109,10 @@ class Path:
         exchange.cached_from = stored.response_id
         exchange.stream = stream
         exchange.status = 200
-        request.reply(200, (EVENTS_HEAD if stream else JSON_HEAD) + self.headers(exchange), body)
+        head = (EVENTS_HEAD if stream else JSON_HEAD) + self.headers(exchange)
+        if self._surrogates is not None:
+            head += self._surrogates.lines(stored.tenant, stored.model_digest)
+        request.reply(200, head, body)
         return True
 
     def headers(self, exchange: Exchange) -> bytes:
@@ -127,10 +139,12 @@ class Path:
         grant: Grant,
         attempt: Attempt,
         key: bytes | None,
+        card: ModelCard | None,
         wanted: Wishes,
     ) -> None:
-        """The rest of the way. Raises Refusal and whatever a backend raises as long as nothing was sent;
-        afterwards what goes wrong is told within the stream."""
+        """The rest of the way. `card` is the model that `key` was made for: an answer of another is not
+        kept. Raises Refusal and whatever a backend raises; once parts were sent, that is told within the
+        stream."""
         exchange.stream = ask.stream
         delivery = Delivery(request, exchange, ask.include_usage)
         request.on_gone = work.client_left
@@ -140,6 +154,7 @@ class Path:
             if key is None:
                 await self._generate(delivery, exchange, ask, grant, attempt, work.deadline)
                 return
+            keep = (key, card) if wanted.store and card is not None else None
             if wanted.look and (self._tiers.remote is not None or self._tiers.lookups):
                 found = await self._tiers.get_remote(key)
                 if found is not None and wanted.suits(found[1], exchange.at_s):
@@ -155,9 +170,15 @@ class Path:
                     attempt,
                     work.deadline,
                     None,
-                    key if wanted.store else None,
+                    keep,
                 )
                 return
+            # It may have landed since the first look, which then found neither answer nor flight.
+            hit = self._tiers.get(key)
+            if hit is not None:
+                exchange.tier = hit[0]
+                if self.replay(request, exchange, key, hit[1], ask.stream, ask.include_usage):
+                    return
             flight, leads = self._flights.join(key + (STREAMED if ask.stream else WHOLE), vacant)
             if leads:
                 work.flight = flight
@@ -171,7 +192,7 @@ class Path:
                             attempt,
                             work.deadline,
                             flight,
-                            key if wanted.store else None,
+                            keep,
                         )
                 return
             try:
@@ -207,9 +228,10 @@ class Path:
         attempt: Attempt,
         deadline: float,
         flight: Flight | None = None,
-        key: bytes | None = None,
+        keep: tuple[bytes, ModelCard] | None = None,
     ) -> None:
-        """Have a backend answer. `flight`: who reads along; `key`: where to store it."""
+        """Have a backend answer. `flight`: who reads along; `keep`: under which key to store it, and the
+        model whose answer belongs there."""
         reservation: Reservation | None = None
         answer: Routed | None = None
         parts: list[bytes] = []
@@ -226,6 +248,7 @@ class Path:
                 RouteAsk(
                     ask.model,
                     tenant=grant.tenant,
+                    priority=ask.priority,
                     tokens=len(ask.body) // 4
                     + ask.num_choices * (ask.max_tokens or DEFAULT_TOKENS),
                     slots=ask.num_choices,
@@ -248,20 +271,21 @@ class Path:
                 delivery.head = self.headers(exchange)
 
                 def take(part: bytes) -> bool:
-                    nonlocal key, num_parts, num_bytes
+                    nonlocal keep, num_parts, num_bytes
                     num_parts += 1
                     num_bytes += len(part)
-                    if key is not None:
+                    if keep is not None:
                         parts.append(part)
                         if num_bytes > MOST_KEPT_BYTES:
-                            key = None
+                            keep = None
                             parts.clear()
                     if flight is not None:
                         flight.publish(part)
                     delivery.part(part, outcome.usage_event)
-                    return delivery.full
+                    # Those who read along wait for no one.
+                    return delivery.full and (flight is None or not flight.num_followers)
 
-                await answer.pour(take, delivery.room)
+                await answer.pour(take, lambda: _room(delivery, flight))
                 _note(exchange, outcome)
             else:
                 async for part in answer:
@@ -270,13 +294,19 @@ class Path:
                     num_bytes += len(part)
                     _note(exchange, outcome)
                     delivery.head = self.headers(exchange)
+                    if (
+                        self._surrogates is not None
+                        and keep is not None
+                        and _storable(ask, outcome)
+                    ):
+                        delivery.head += self._surrogates.lines(grant.tenant, answer.card.digest)
                     delivery.whole(part)
                     if flight is not None:
                         flight.publish(part)
             stored = None
-            if key is not None and _storable(outcome, exchange.endpoint):
+            if keep is not None and _same(answer.card, keep[1]) and _storable(ask, outcome):
                 stored = _stored(exchange, grant, outcome, b"".join(parts), ask.stream)
-                self._tiers.put(key, stored)
+                self._tiers.put(keep[0], stored)
             if flight is not None:
                 flight.end(outcome, stored)
             if ask.stream:
@@ -288,11 +318,11 @@ class Path:
         finally:
             if answer is not None:
                 answer.close()
+                _note(exchange, answer.outcome)  # also what an answer said that broke off
                 exchange.hedges, exchange.retries = int(answer.hedged), answer.attempts - 1
                 exchange.upstream_s = answer.first_part_s
-            self._settle(
-                exchange, ask, grant, reservation, num_parts if ask.stream else -(-num_bytes // 4)
-            )
+            came = num_parts if ask.stream else -(-num_bytes // 4)
+            self._settle(exchange, ask, grant, reservation, answer, came)
 
     async def _follow(
         self,
@@ -324,6 +354,9 @@ class Path:
                     delivery.whole(part)
             if ask.stream:
                 delivery.end()
+        except Vacant:
+            exchange.follower = False
+            raise
         finally:
             follower.close()
         if isinstance(flight.outcome, Outcome):
@@ -337,13 +370,17 @@ class Path:
         ask: Ask,
         grant: Grant,
         reservation: Reservation | None,
-        tokens: int,
+        answer: Routed | None,
+        came: int,
     ) -> None:
         """Charge what it came to. An answer that broke off, or whose server told no usage, is charged by
-        what came of it, about `tokens`; one that never began costs nothing."""
-        if not exchange.prompt_tokens and tokens:
-            exchange.prompt_tokens = max(1, len(ask.body) // 4)
-            exchange.completion_tokens = tokens
+        what came of it, about `came` tokens; one that never began costs nothing."""
+        if answer is None:
+            self._budgets.settle(reservation, 0.0)
+            return
+        if came and not (exchange.prompt_tokens and answer.outcome.complete):
+            exchange.prompt_tokens = exchange.prompt_tokens or max(1, len(ask.body) // 4)
+            exchange.completion_tokens = max(exchange.completion_tokens, came)
         usage = TokenUsage(
             exchange.prompt_tokens, exchange.completion_tokens, exchange.cached_tokens
         )
@@ -375,6 +412,19 @@ class Path:
         return both
 
 
+async def _room(delivery: Delivery, flight: Flight | None) -> None:
+    """Wait for a slow client, but no longer than until somebody reads along."""
+    if flight is None:
+        await delivery.room()
+        return
+    waiting = asyncio.ensure_future(delivery.room())
+    try:
+        while not waiting.done() and not flight.num_followers:
+            await asyncio.wait((waiting,), timeout=_LOOK_S)
+    finally:
+        waiting.cancel()
+
+
 def _note(exchange: Exchange, outcome: Outcome) -> None:
     """What the answer said about itself."""
     usage = outcome.usage
@@ -387,15 +437,19 @@ def _note(exchange: Exchange, outcome: Outcome) -> None:
         exchange.response_id = loggable(outcome.response_id)
 
 
-def _storable(outcome: Outcome, endpoint: str) -> bool:
+def _storable(ask: Ask, outcome: Outcome) -> bool:
     """One choice, whole, that ended by itself, wants no tool called, and is not a refusal."""
     reasons = outcome.finish_reasons
-    return (
-        outcome.complete
-        and not outcome.side_effects
-        and not outcome.refused
-        and ((len(reasons) == 1 and reasons[0] in STORABLE) or (not reasons and endpoint in EXACT))
-    )
+    if not outcome.complete or outcome.side_effects or outcome.refused:
+        return False
+    if not reasons:
+        return ask.endpoint not in CHOOSING
+    return len(reasons) == 1 and reasons[0] in STORABLE
+
+
+def _same(card: ModelCard, other: ModelCard) -> bool:
+    """Whether answers of one may be given for the other's; not so after a fallback."""
+    return card.name == other.name and card.digest == other.digest
 
 
 def _stored(

@@ -31,6 +31,8 @@ from tenfold.serve.gateway.writer import Writer
 
 log = logging.getLogger("tenfold.gateway")
 
+MANY_EVENTS = 4096
+"""So many are a batch, before its time has come."""
 SPOOL_AFTER_S = 2.0
 """A batch that the ledger has not taken for this long goes to the spool."""
 STOP_S = 5.0
@@ -97,6 +99,8 @@ class Recorder:
         self._under_way.discard(exchange)
         if len(self._queue) + self._held < self._max_events:
             self._queue.append(exchange)
+            if len(self._queue) == MANY_EVENTS:
+                self._hurry()
             if self._journal is not None:
                 self._journal.note(exchange)
         else:
@@ -109,6 +113,12 @@ class Recorder:
         """A deed for the hash chain, on the same way as events. Never blocks; never dropped for want of
         room: whoever may do such deeds is trusted not to do them by the thousand."""
         self._deeds.append((time.time(), actor, action, subject, dict(detail or {})))
+
+    def _hurry(self) -> None:
+        """Under load a second's events are tens of megabytes, which the process would keep: flush sooner."""
+        with self._changed:
+            self._asked += 1
+            self._changed.notify_all()
 
     def count(self, exchange: Exchange) -> None:
         """A request that leaves no event (`/healthz`, `/metrics`): it only shows in the counters."""

@@ -18,8 +18,9 @@ from collections.abc import Callable
 
 from tenfold.errors import ConfigError
 from tenfold.serve.gateway.app import Gateway, refusal_head
+from tenfold.serve.http.head import Headers
 from tenfold.serve.http.limits import Limits
-from tenfold.serve.http.server import listen, serve_on
+from tenfold.serve.http.server import AdmitHead, listen, serve_on
 from tenfold.serve.protocols.messages_error import error_of
 from tenfold.serve.refusal import Refusal
 
@@ -85,14 +86,21 @@ async def serve(
     try:
         await gateway.startup()
         server = await serve_on(
-            made, gateway.handle, _limits(gateway), tls, refuse=_refuse, admit_head=None
+            made,
+            gateway.handle,
+            _limits(gateway),
+            tls,
+            refuse=_refuse,
+            admit_head=_body_limit(gateway),
         )
         if on_listening is not None:
             on_listening(url, begin_drain)
         if on_ready is not None:
             announcing = asyncio.create_task(_announce(gateway, url, on_ready, begin_drain))
         await ending.wait()
-        draining = asyncio.ensure_future(server.drain(gateway.config.drain_s))
+        draining = asyncio.gather(
+            server.drain(gateway.config.drain_s), gateway.batches.settled(gateway.config.drain_s)
+        )
         hurry = asyncio.ensure_future(at_once.wait())
         await asyncio.wait((draining, hurry), return_when=asyncio.FIRST_COMPLETED)
         for task in (draining, hurry):
@@ -133,6 +141,17 @@ def _limits(gateway: Gateway) -> Limits:
     )
 
 
+def _body_limit(gateway: Gateway) -> AdmitHead:
+    """Files may be larger than what is asked of a model."""
+    usual = gateway.config.max_body_bytes
+
+    def body_limit(method: str, path: str, headers: Headers) -> int:
+        own = gateway.batches.body_limit(method, path, headers)
+        return usual if own is None else own
+
+    return body_limit
+
+
 def _refuse(status: int, code: str, message: str, path: str) -> tuple[bytes, bytes]:
     """What is not even a request gets an error of its protocol all the same; OpenAI's where none can be told."""
     refusal = Refusal(status, message, code=code)
@@ -157,7 +176,7 @@ def run(
     # leaves no cycles behind, so it may come less often, too.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(5_000, 20, 50)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(
             serve(

@@ -46,6 +46,7 @@ class Ask:
         "model",
         "num_choices",
         "plain",
+        "priority",
         "side_effects",
         "stream",
         "typed",
@@ -79,6 +80,8 @@ class Ask:
         self.num_choices = num_choices
         self.max_tokens = max_tokens
         """Most tokens each choice may have, where the client says so."""
+        self.priority = 0
+        """Higher goes first where requests wait for room; below 0: nobody waits for it."""
         self.side_effects = side_effects
         """Whether answering twice would do something twice: the server itself runs tools, or keeps it."""
 
@@ -148,7 +151,8 @@ def _check_names(body: bytes, plain: Any) -> None:
     if _num_names(body) == _num_names(once) and _ESCAPED_ASCII(body) is None:
         return
     try:
-        json.loads(body, object_pairs_hook=_check_pairs)
+        # Numbers stay text: of integers with thousands of digits Python makes none.
+        json.loads(body, object_pairs_hook=_check_pairs, parse_int=str)
     except RecursionError:
         raise _too_deep() from None
 

@@ -48,7 +48,7 @@ class ChatWatch:
     def __init__(self) -> None:
         self.outcome = Outcome()
         self._reasons: dict[int, str] = {}
-        self._begun = False
+        self._begun = self._failed = False
 
     def events(self, part: bytes) -> None:
         if self._begun and self._telling(part) is None:
@@ -58,8 +58,8 @@ class ChatWatch:
         for event, plain in _decoded(part):
             if not outcome.response_id:
                 outcome.response_id = _text(plain.get("id"))
-            if plain.get("error"):  # some servers say [DONE] behind it
-                outcome.refused = True
+            if plain.get("error"):  # some say [DONE] after it
+                self._failed = True
             choices = plain.get("choices")
             for choice in choices if isinstance(choices, list) else ():
                 if isinstance(choice, dict):
@@ -69,7 +69,9 @@ class ChatWatch:
                 outcome.usage = usage
                 if not choices:
                     outcome.usage_event = event
-        if part.rstrip().endswith(_DONE):  # last: the reason may have come in the same part
+        if not self._failed and part.rstrip().endswith(
+            _DONE
+        ):  # last: the reason may have come in the same part
             outcome.complete = True
             outcome.finish_reasons = tuple(self._reasons.values())
 

@@ -1,0 +1,1 @@
+"""Files and batches: OpenAI's API for work that may take a day."""
