@@ -278,7 +278,14 @@ async def test_a_folder_too_long_for_a_socket_is_said_so(folder):
 
 async def test_an_answer_that_is_stored_already_has_no_outcome_to_pass_on(folder):
     """It landed between the claim and the question; the reader must not stumble over what nobody says."""
-    stored = Stored(response_id="r", model_digest="d", whole=b"{}")
+    stored = Stored(
+        response_id="r",
+        model_digest="d",
+        backend="b",
+        prompt_tokens=1,
+        completion_tokens=1,
+        whole=b"{}",
+    )
 
     def unpack(plain):
         return tuple(plain)
