@@ -139,16 +139,3 @@ def test_nesting_without_end_is_refused_not_crashed():
         deep = [deep]
     with pytest.raises(InputError, match="canonical"):
         canonical_key("e", "t", "m", "d", {"messages": deep})
-
-
-def test_headers_that_go_on_to_the_backend_are_part_of_the_key():
-    def key(*headers):
-        return canonical_key("e", "t", "m", "d", {}, headers=headers)
-
-    ways = [
-        (),
-        ((b"anthropic-beta", b"a"),),
-        ((b"anthropic-beta", b"b"),),
-        ((b"openai-beta", b"a"),),
-    ]
-    assert len({key(*way) for way in ways}) == len(ways)

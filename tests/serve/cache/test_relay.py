@@ -19,6 +19,7 @@ from tenfold.serve.cache.claim import Claims
 from tenfold.serve.cache.flight import Flight
 from tenfold.serve.cache.flights import Flights
 from tenfold.serve.cache.relay import Relay
+from tenfold.serve.cache.stored import Stored
 
 WORKER = (Path(__file__).parent / "worker.py").read_text()
 
@@ -170,6 +171,7 @@ from tenfold.serve.cache.claim import Claims
 from tenfold.serve.cache.flight import Flight
 from tenfold.serve.cache.flights import Flights
 from tenfold.serve.cache.relay import Relay
+from tenfold.serve.cache.stored import Stored
 claims = Claims(Path(sys.argv[1]))
 for line in sys.stdin:
     verb, number = line.split()
@@ -272,3 +274,30 @@ async def test_a_folder_too_long_for_a_socket_is_said_so(folder):
     Claims(folder / ("x" * 120)).close()
     with pytest.raises(StoreError, match="shorter folder"):
         await relay.start()
+
+
+async def test_an_answer_that_is_stored_already_has_no_outcome_to_pass_on(folder):
+    """It landed between the claim and the question; the reader must not stumble over what nobody says."""
+    stored = Stored(
+        response_id="r",
+        model_digest="d",
+        backend="b",
+        prompt_tokens=1,
+        completion_tokens=1,
+        whole=b"{}",
+    )
+
+    def unpack(plain):
+        return tuple(plain)
+
+    relay = Relay(folder, Flights(), lambda key: stored, unpack=unpack)
+    await relay.start()
+    try:
+        flight = Flight(b"k", 1000, lambda landed: None)
+        assert await relay.fetch(os.getpid(), flight)
+        assert flight.done
+        assert flight.error is None
+        assert flight.stored == stored
+        assert flight.outcome is None
+    finally:
+        await relay.close()

@@ -50,11 +50,9 @@ def canonical_key(
     plain: Mapping[str, Any],
     epoch: int = 0,
     further: Sequence[str] = (),
-    headers: Sequence[tuple[bytes, bytes]] = (),
 ) -> bytes:
     """32 bytes. `plain` is the decoded body; `partition` whoever may share the answer (the tenant);
-    `further` what else tells requests apart (`long_numbers`, a form); `headers` those that go on to the
-    backend and may change what it says (`anthropic-beta`).
+    `further` what else tells requests apart (`long_numbers`, a form).
 
     A field that is null counts as absent, and so does `n` = 1. Raises InputError where the body is nested
     too deep to be encoded.
@@ -69,9 +67,7 @@ def canonical_key(
         type(n := content.get("n")) is int and n == 1
     ):  # not for true or 1.0: let those find no company
         del content["n"]
-    named: list[Any] = [VERSION, epoch, endpoint, partition, model, digest, content, *further]
-    if headers:
-        named.append([[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers])
+    named = [VERSION, epoch, endpoint, partition, model, digest, content, *further]
     try:
         encoded = orjson.dumps(named, option=_SORTED)
     except TypeError:

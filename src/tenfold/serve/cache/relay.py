@@ -100,7 +100,8 @@ class Relay:
                 elif kind == STORED:
                     flight.stored = decode(payload)
                 elif kind == END:
-                    flight.end(self._unpack(msgspec.msgpack.decode(payload)), flight.stored)
+                    outcome = msgspec.msgpack.decode(payload)  # None: it was stored already
+                    flight.end(None if outcome is None else self._unpack(outcome), flight.stored)
                     return True
                 elif kind == FAIL:
                     error = self._error(payload[1:])
@@ -162,7 +163,8 @@ class Relay:
             else:
                 if flight.stored is not None:
                     _say(writer, STORED, encode(flight.stored))
-                _say(writer, END, msgspec.msgpack.encode(self._pack(flight.outcome)))
+                outcome = None if flight.outcome is None else self._pack(flight.outcome)
+                _say(writer, END, msgspec.msgpack.encode(outcome))
             await writer.drain()
 
     async def _frame(self, reader: StreamReader) -> tuple[bytes, bytes]:

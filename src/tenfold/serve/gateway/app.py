@@ -26,7 +26,7 @@ from tenfold.serve.gateway.config import GatewayConfig
 from tenfold.serve.gateway.energy import EnergyBook, Metering
 from tenfold.serve.gateway.exchange import Exchange, Ids
 from tenfold.serve.gateway.exposition import snapshot
-from tenfold.serve.gateway.heads import heads_of, shares, telling
+from tenfold.serve.gateway.heads import Headers, heads_of, shares, telling
 from tenfold.serve.gateway.memo import Known, Memo
 from tenfold.serve.gateway.neighbour import check_neighbour
 from tenfold.serve.gateway.pages import Pages
@@ -281,7 +281,7 @@ class Gateway:
         dialect: Dialect,
         grant: Grant,
         heads: Mapping[bytes, bytes],
-        travellers: tuple[tuple[bytes, bytes], ...],
+        travellers: Headers,
         cache_control: bytes | None,
         priority: int = 0,
     ) -> Work | None:
@@ -307,8 +307,7 @@ class Gateway:
                 card.digest,
                 ask.plain,
                 self.config.policy_epoch,
-                _apart(ask),
-                telling(travellers),
+                _apart(ask, travellers),
             )
             if not priority:  # what has time must not push out what is asked all day
                 self._memo.put(
@@ -448,11 +447,13 @@ class Gateway:
         return self.config.timeout_s
 
 
-def _apart(ask: Ask) -> list[str]:
+def _apart(ask: Ask, travellers: Headers) -> list[str]:
     """What tells two requests apart beside their decoded fields."""
     further = long_numbers(ask.body)
     if ask.stream and ask.endpoint not in CONVERTIBLE:
         further.append("stream")  # each form is an answer of its own
+    for name, value in telling(travellers):
+        further.append(f"{name.decode()}: {value.decode('latin-1')}")
     return further
 
 

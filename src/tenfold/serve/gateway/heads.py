@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from tenfold.serve.http.head import Headers
 from tenfold.serve.refusal import Refusal
 
 _HEADS = frozenset(
@@ -37,19 +38,27 @@ _JOINED = frozenset({b"cache-control"})
 def heads_of(
     headers: Sequence[tuple[bytes, bytes]],
 ) -> tuple[dict[bytes, bytes], tuple[tuple[bytes, bytes], ...]]:
-    """The headers we read, and those that travel on. Raises Refusal for one that contradicts itself."""
+    """The headers we read, and those that travel on."""
     read: dict[bytes, bytes] = {}
     on: tuple[tuple[bytes, bytes], ...] = ()
     for header in headers:
         name = header[0]
         if name in _HEADS:
-            if name in read:
-                read[name] = _twice(name, read[name], header[1])
-            else:
-                read[name] = header[1]
+            read[name] = header[1] if name not in read else _twice(name, read[name], header[1])
         elif name in _TRAVELLERS:
             on = (*on, header)
     return read, on
+
+
+def telling(travellers: Headers) -> Headers:
+    """Those that may change an answer."""
+    return tuple(header for header in travellers if header[0] not in _TRACING)
+
+
+def shares(tenant: str, travellers: Headers) -> Hashable:
+    """Requests of the same body and of equal `shares` are the same request."""
+    told = telling(travellers) if travellers else ()
+    return (tenant, told) if told else tenant
 
 
 def _twice(name: bytes, first: bytes, second: bytes) -> bytes:
@@ -62,14 +71,3 @@ def _twice(name: bytes, first: bytes, second: bytes) -> bytes:
             400, f"The header `{name.decode()}` stands twice in this request.", code="bad_header"
         )
     return first
-
-
-def telling(travellers: tuple[tuple[bytes, bytes], ...]) -> tuple[tuple[bytes, bytes], ...]:
-    """Those that may change an answer."""
-    return tuple(header for header in travellers if header[0] not in _TRACING)
-
-
-def shares(tenant: str, travellers: tuple[tuple[bytes, bytes], ...]) -> Hashable:
-    """Requests of the same body and of equal `shares` are the same request."""
-    told = telling(travellers) if travellers else ()
-    return (tenant, told) if told else tenant

@@ -20,7 +20,7 @@ from tenfold.serve.access.prices import PriceBook
 from tenfold.serve.backends.base import ModelCard, Outcome, TokenUsage
 from tenfold.serve.cache.flight import Flight, Vacant
 from tenfold.serve.cache.flights import Flights
-from tenfold.serve.cache.policy import EXACT, Wishes
+from tenfold.serve.cache.policy import Wishes
 from tenfold.serve.cache.shared import SharedTier
 from tenfold.serve.cache.stored import Stored
 from tenfold.serve.cache.tier import Tiers
@@ -45,6 +45,8 @@ STORABLE = frozenset(
     {"stop", "length", "end_turn", "max_tokens", "stop_sequence", "max_output_tokens"}
 )
 """Ends after which an answer is all there is to say; each protocol has its own words."""
+CHOOSING = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/v1/responses"})
+"""Endpoints whose answers say why they ended."""
 _LOOK_S = 0.1
 """How often a leader that waits for its client looks for followers."""
 CLAIM_PATIENCE_S = 120.0
@@ -319,14 +321,8 @@ class Path:
                 _note(exchange, answer.outcome)  # also what an answer said that broke off
                 exchange.hedges, exchange.retries = int(answer.hedged), answer.attempts - 1
                 exchange.upstream_s = answer.first_part_s
-            self._settle(
-                exchange,
-                ask,
-                grant,
-                reservation,
-                answer,
-                num_parts if ask.stream else -(-num_bytes // 4),
-            )
+            came = num_parts if ask.stream else -(-num_bytes // 4)
+            self._settle(exchange, ask, grant, reservation, answer, came)
 
     async def _follow(
         self,
@@ -444,15 +440,11 @@ def _note(exchange: Exchange, outcome: Outcome) -> None:
 def _storable(ask: Ask, outcome: Outcome) -> bool:
     """One choice, whole, that ended by itself, wants no tool called, and is not a refusal."""
     reasons = outcome.finish_reasons
-    return (
-        outcome.complete
-        and not outcome.side_effects
-        and not outcome.refused
-        and (
-            (len(reasons) == 1 and reasons[0] in STORABLE)
-            or (not reasons and ask.endpoint in EXACT)
-        )
-    )
+    if not outcome.complete or outcome.side_effects or outcome.refused:
+        return False
+    if not reasons:
+        return ask.endpoint not in CHOOSING
+    return len(reasons) == 1 and reasons[0] in STORABLE
 
 
 def _same(card: ModelCard, other: ModelCard) -> bool:
