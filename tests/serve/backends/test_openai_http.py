@@ -271,7 +271,7 @@ def chunked(data):
     [
         (b"", "closed the connection"),
         (b"\x16\x03\x01 not http at all\r\n\r\n", "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 100_000 + b"\r\n\r\n", "does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 100_000 + b"\r\n\r\n", "without an end"),
         (
             b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
             "another protocol",
@@ -281,7 +281,7 @@ def chunked(data):
         (STREAM + chunked(CHUNK), "closed the connection"),
         (STREAM + chunked(CHUNK) + b"zz\r\n", "does not speak HTTP"),
         (STREAM + chunked(CHUNK) + b"0\r\n\r\n", "ended before its answer"),
-        (STREAM + chunked(FAULT + b"data: [DONE]\n\n") + b"0\r\n\r\n", "ended before its answer"),
+        (STREAM + chunked(FAULT) + b"0\r\n\r\n", "ended before its answer"),
     ],
 )
 def test_a_server_that_misbehaves_is_a_backend_error(answer, match):
@@ -298,6 +298,27 @@ def test_a_server_that_misbehaves_is_a_backend_error(answer, match):
             await backend.start()
             with pytest.raises(BackendError, match=match):
                 await answer_of(backend, chat())
+            await backend.stop()
+
+    run(scenario())
+
+
+def test_an_error_of_the_servers_own_ends_its_stream_and_is_nothing_to_keep():
+    said = FAULT + b"data: [DONE]\n\n"
+
+    async def scenario():
+        async def behave(reader, writer, number):
+            await request_of(reader)
+            writer.write(MODELS)
+            await request_of(reader)
+            writer.write(STREAM + chunked(said) + b"0\r\n\r\n")
+
+        async with hostile(behave) as url:
+            backend = backend_of(url)
+            await backend.start()
+            events, outcome = await answer_of(backend, chat())
+            assert events == said
+            assert outcome.refused
             await backend.stop()
 
     run(scenario())

@@ -439,3 +439,16 @@ def test_headers_that_a_backend_reads_tell_requests_apart(served):
         for headers in ways:
             found = post(served, body, headers={**headers, "traceparent": "00-1-1-00"})[2]
             assert found["x-tenfold-tier"] == tier
+
+
+def test_a_stranger_cannot_have_megabytes_held(serving, echo):
+    with serving(echo, require_keys=True) as served:
+        key = served.gateway.keys.lend("app", "acme")
+        body = json.dumps(
+            {"model": "echo", "messages": [{"role": "user", "content": "x" * 200_000}]}
+        ).encode()
+        assert post(served, body)[0] == 413
+        assert post(served, body, headers={"x-api-key": "sk-tf-" + "a" * 43})[0] == 413
+        known = {"Authorization": f"Bearer {key}"}
+        status, error, _ = post(served, body, headers=known)
+        assert (status, error) == (200, None)

@@ -169,6 +169,13 @@ class KeyRing:
             raise _expired()
         return found
 
+    def works(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether these headers carry a key that is known, for whatever it may be used."""
+        authorization = headers.get(b"authorization", b"")
+        secret = authorization[7:] if authorization[:7].lower() == b"bearer " else b""
+        secret = secret.strip() or headers.get(b"x-api-key", b"").strip()
+        return hash_of(secret) in self._by_hash
+
     def _stranger(self, secret: bytes) -> Grant:
         """Who came with a secret that opens nothing."""
         if self.required or secret.strip().startswith(_PREFIX):

@@ -120,7 +120,9 @@ class Pages:
             wanted, _ = decode(request.body, Purge)
             for tag in wanted.tags:
                 gateway.tiers.purge(tag)
-            gateway.recorder.audit(grant.key_name, "cache.purge", loggable(",".join(wanted.tags), 1000), {})
+            gateway.recorder.audit(
+                grant.key_name, "cache.purge", loggable(",".join(wanted.tags), 1000), {}
+            )
             troubles = await purge_edges(gateway.config.edges, wanted.tags)
             told = {"purged": wanted.tags, "edges_not_reached": troubles}
             self._reply(request, exchange, 200 if not troubles else 207, _JSON, orjson.dumps(told))

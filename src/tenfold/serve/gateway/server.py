@@ -24,6 +24,8 @@ from tenfold.serve.http.server import AdmitHead, listen, serve_on
 from tenfold.serve.protocols.messages_error import error_of
 from tenfold.serve.refusal import Refusal
 
+STRANGERS_BYTES = 64 * 1024
+"""Largest body from somebody without a key, where keys are required."""
 KEEP_ALIVE_S = 75
 """Idle connections are kept longer than the usual client's or proxy's pool keeps them (60 s), so that the
 other side closes first and no request meets a closing connection."""
@@ -147,7 +149,12 @@ def _body_limit(gateway: Gateway) -> AdmitHead:
 
     def body_limit(method: str, path: str, headers: Headers) -> int:
         own = gateway.batches.body_limit(method, path, headers)
-        return usual if own is None else own
+        if own is not None:
+            return own
+        # Whoever has no key is refused once its body is whole; until then it must not fill our memory.
+        if gateway.keys.required and not gateway.keys.works(dict(headers)):
+            return min(usual, STRANGERS_BYTES)
+        return usual
 
     return body_limit
 

@@ -58,7 +58,9 @@ class ChatWatch:
         for event, plain in _decoded(part):
             if not outcome.response_id:
                 outcome.response_id = _text(plain.get("id"))
-            if plain.get("error"):  # some say [DONE] after it: the stream is over, and nothing to keep
+            if plain.get(
+                "error"
+            ):  # some say [DONE] after it: the stream is over, and nothing to keep
                 outcome.refused = True
             choices = plain.get("choices")
             for choice in choices if isinstance(choices, list) else ():
