@@ -34,6 +34,7 @@ floor: $(VENV)/.dev
 gateway-bench: $(VENV)/.dev
 	$(BIN)/python bench/peers.py
 	$(BIN)/python bench/gateway.py $(FLAGS)
+	$(BIN)/python bench/gateway_growth.py $(FLAGS)
 	$(BIN)/python bench/gateway_soak.py $(FLAGS)
 
 clean:

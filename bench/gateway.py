@@ -1,8 +1,8 @@
-"""The gateway in figures: what a request costs beside its peers, streams, memory, cold starts, growth.
+"""The gateway in figures: what a request costs beside its peers, streams, memory, cold starts.
 
     python bench/gateway.py [--quick] [--json] [--only FIGURE,...]
 
-Peers are made once with `python bench/peers.py`. A full run takes about twenty minutes on a quiet machine and
+Peers are made once with `python bench/peers.py`. A full run takes about a quarter of an hour on a quiet machine and
 writes bench/results/gateway.json and gateway.md. docs/benches.md says what each figure means.
 """
 
@@ -16,7 +16,6 @@ from functools import partial
 
 import gateway_cost
 import gateway_flight
-import gateway_growth
 import gateway_memory
 import gateway_overshoot
 import gateway_streams
@@ -51,7 +50,6 @@ PARTS: dict[str, Part] = {
     "stream_frames_lost": gateway_streams.frames_lost,
     "edge_fill_vs_plain": elsewhere("gateway_edge", "a filled-in hit of nginx against a plain one"),
     "budget_overshoot_reservations": gateway_overshoot.measure,
-    "growth": gateway_growth.measure,
 }
 """Each is named after its main figure."""
 
@@ -62,7 +60,7 @@ def main() -> int:
             stage.begin("litellm")  # ten seconds, while parts that take no times come first
         parts = {name: partial(part, stage) for name, part in PARTS.items()}
         about = (__doc__ or "").partition("\n")[0]
-        return harness.main("gateway", about, parts, appendix=gateway_growth.tables)
+        return harness.main("gateway", about, parts)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,22 @@
-"""How the cost of a request grows with the number of keys, with cached entries and with the size of a body."""
+"""How the cost of a request grows with the number of keys, with cached entries and with the size of a body.
+
+    python bench/gateway_growth.py [--quick] [--json]
+
+A full run fills a million entries; it writes bench/results/gateway_growth.json and gateway_growth.md.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from gateway_cost import Cost
 from gateway_load import CONNECTIONS, fill, wrk
 from gateway_process import Server
 from gateway_stage import Stage
-from harness import Figure, Figures, number, spread
+from harness import Figure, Figures, main, number, spread
 
 KEYS = (1, 10, 100, 1000, 10_000, 100_000)
 ENTRIES = (1000, 10_000, 100_000, 1_000_000)
@@ -155,3 +162,11 @@ def tables(figures: Mapping[str, Figure]) -> str:
 
 def _value(figure: Figure | None) -> str:
     return "" if figure is None or figure.value is None else number(figure.value)
+
+
+if __name__ == "__main__":
+    with Stage() as stage:
+        about = (__doc__ or "").partition("\n")[0]
+        sys.exit(
+            main("gateway_growth", about, {"growth": partial(measure, stage)}, appendix=tables)
+        )

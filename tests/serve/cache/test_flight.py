@@ -258,3 +258,26 @@ async def test_the_table_is_bounded():
     for flight, _ in held:
         flight.end()
     assert flights.num_flights == 0
+
+
+def test_a_flight_that_nobody_follows_can_let_go_of_its_parts():
+    async def scenario():
+        flights = Flights()
+        flight, leads = flights.join(b"k" * 32)
+        assert leads
+        for _ in range(100):
+            flight.publish(b"x" * 1000)
+        assert flight.let_go()
+        assert flights.num_flights == 0, "who asks now leads anew"
+        flight.publish(b"y")
+        other, leads = flights.join(b"k" * 32)
+        assert leads
+        assert other is not flight
+        follower = other.follow()
+        other.publish(b"z")
+        assert not other.let_go(), "somebody reads along"
+        other.end()
+        assert [part async for part in follower] == [b"z"]
+        flight.end()
+
+    asyncio.run(scenario())

@@ -21,7 +21,7 @@ import httptools
 from tenfold.errors import BackendError, ConfigError
 from tenfold.serve.backends.base import Unreachable
 
-HIGH_WATER_BYTES = 256 * 1024
+HIGH_WATER_BYTES = 16 * 1024
 _SWEEPS_PER_TIMEOUT = 8
 """How often, within one `read_timeout_s`, waiting connections are looked at. A timer per wait would cost
 more than the parsing of an answer."""

@@ -97,6 +97,14 @@ class Flight:
         if self._followers:
             self._wake()
 
+    def let_go(self) -> bool:
+        """Hold no parts any more and take no followers, where there are none: for want of memory."""
+        if self._followers:
+            return False
+        self._max_bytes = 0
+        self._overflow()
+        return True
+
     def end(self, outcome: Any = None, stored: Stored | None = None) -> None:
         """All of it was published. Put it into the tiers first: then nobody finds neither."""
         self.outcome, self.stored = outcome, stored

@@ -115,6 +115,7 @@ class Gateway:
             PriceBook(config.prices, config.default_price),
             self.recorder,
             config.edge_max_age_s,
+            config.held_bytes,
         )
         self._reuse = CachePolicy(
             enabled=bool(config.tiers), cache_sampled=config.cache_sampled

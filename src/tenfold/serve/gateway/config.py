@@ -32,6 +32,9 @@ class GatewayConfig:
     """Memory the exact tier may hold, 1 or more."""
     cache_ttl_s: float | None = None
     """Age at which a stored answer is forgotten; None: only when room is needed."""
+    held_bytes: int = 16 * 1024 * 1024
+    """Memory for streams under way that may be read along or stored, 1 or more; beyond it a stream that
+    nobody follows is passed on and neither."""
     policy_epoch: int = 0
     """Part of every key: raise it, and no answer made under the old policy is given again."""
     memo_entries: int = 32_768

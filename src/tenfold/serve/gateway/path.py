@@ -53,6 +53,8 @@ CLAIM_PATIENCE_S = 120.0
 """How long to wait for an answer that another host is making."""
 MOST_KEPT_BYTES = 16 * 1024 * 1024
 """An answer longer than this is passed on and not stored: nothing of it is held here."""
+PART_BYTES = 80
+"""What Python and two lists add to each part that is held."""
 DEFAULT_TOKENS = 4096
 """What an answer that nobody bounded is taken for, where work is weighed."""
 
@@ -70,7 +72,10 @@ class Path:
         prices: PriceBook,
         recorder: Recorder,
         edge_max_age_s: int = 0,
+        most_held_bytes: int = 32 * 1024 * 1024,
     ) -> None:
+        """`most_held_bytes`: of streams under way, for those who may read along and for the tiers. Beyond it
+        a stream that nobody follows is passed on and forgotten."""
         self._tiers = tiers
         self._flights = flights
         self._router = router
@@ -78,6 +83,8 @@ class Path:
         self._budgets = budgets
         self.prices = prices
         self._recorder = recorder
+        self._held_bytes = 0
+        self._most_held_bytes = most_held_bytes
         self._surrogates = Surrogates(edge_max_age_s) if edge_max_age_s else None
 
     def replay(
@@ -276,8 +283,13 @@ class Path:
                     num_bytes += len(part)
                     if keep is not None:
                         parts.append(part)
-                        if num_bytes > MOST_KEPT_BYTES:
+                        self._held_bytes += len(part) + PART_BYTES
+                        much = (
+                            num_bytes > MOST_KEPT_BYTES or self._held_bytes > self._most_held_bytes
+                        )
+                        if much and (flight is None or flight.let_go()):
                             keep = None
+                            self._held_bytes -= num_bytes + num_parts * PART_BYTES
                             parts.clear()
                     if flight is not None:
                         flight.publish(part)
@@ -321,6 +333,8 @@ class Path:
                 _note(exchange, answer.outcome)  # also what an answer said that broke off
                 exchange.hedges, exchange.retries = int(answer.hedged), answer.attempts - 1
                 exchange.upstream_s = answer.first_part_s
+            if keep is not None and ask.stream:
+                self._held_bytes -= num_bytes + num_parts * PART_BYTES
             came = num_parts if ask.stream else -(-num_bytes // 4)
             self._settle(exchange, ask, grant, reservation, answer, came)
 

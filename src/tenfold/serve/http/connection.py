@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tenfold.http")
 
 _NEW, _IDLE, _HEAD, _BODY, _ANSWER, _LINGER, _CLOSING = range(7)
-_HIGH_WATER_BYTES = 256 * 1024
+_HIGH_WATER_BYTES = 16 * 1024
 _MAX_KNOWN_BYTES = 8 * 1024
 _MAX_MISSES = 8
 _MAX_A_TURN = 64
