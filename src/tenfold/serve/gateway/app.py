@@ -300,7 +300,8 @@ class Gateway:
         wanted = wishes(cache_control)
         key: bytes | None = None
         card = places[0].card if places is not None else None
-        if self.tiers and card is not None and self._reuse(dialect.endpoint, ask.plain):
+        may = self.tiers and card is not None and (wanted.look or wanted.store)
+        if may and card is not None and self._reuse(dialect.endpoint, ask.plain):
             key = canonical_key(
                 dialect.endpoint,
                 grant.tenant,
