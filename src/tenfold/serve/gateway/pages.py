@@ -13,6 +13,7 @@ import msgspec
 import orjson
 
 from tenfold.serve.backends.base import ModelCard
+from tenfold.serve.gateway import openapi
 from tenfold.serve.gateway.exchange import Exchange
 from tenfold.serve.gateway.exposition import health, metrics_page
 from tenfold.serve.gateway.page import CONTENT_TYPE
@@ -46,6 +47,8 @@ class Pages:
     def __init__(self, gateway: Gateway, endpoints: list[str]) -> None:
         self._gateway = gateway
         self._endpoints = endpoints
+        self._document = b""
+        """Made when it is first asked for."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def handle(self, request: Request) -> None:
@@ -99,11 +102,16 @@ class Pages:
                     raise unknown_model(loggable(name), [card.name for card in cards])
                 body = orjson.dumps(_card(found))
             self._reply(request, exchange, 200, _JSON, body)
+        elif path == openapi.PATH:
+            exchange.endpoint = path
+            _reading(request)
+            self._document = self._document or openapi.document(Purge)
+            self._reply(request, exchange, 200, _JSON, self._document)
         else:
             raise Refusal(
                 404,
                 f"Unknown request URL: {loggable(request.method)} {loggable(path)}. This gateway has "
-                f"{', '.join([*self._endpoints, MODELS])}, /healthz and /metrics.",
+                f"{', '.join([*self._endpoints, MODELS])}, /healthz, /metrics and {openapi.PATH}.",
                 code="unknown_url",
             )
 
