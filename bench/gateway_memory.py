@@ -15,7 +15,7 @@ from harness import Figure, Figures
 
 WARM_ENTRIES = 1000
 """Answers in the exact tier while memory is measured: the rest is the worker itself."""
-SOAK_ENTRIES, SOAK_HOST_BYTES, SOAK_QUESTIONS = 2000, 16 * 2**20, 50_000
+SOAK_ENTRIES, SOAK_HOST_BYTES, SOAK_QUESTIONS = 2000, 32 * 2**20, 50_000
 """Room of the exact and of the host tier during the soak, and how many questions are asked: both stay full."""
 
 
