@@ -53,5 +53,5 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
-	$(BIN)/python -m pip install -q -e '.[train,postgres]' --group dev
+	$(BIN)/python -m pip install -q -e '.[train,postgres,data,pdf]' --group dev
 	@touch $@
