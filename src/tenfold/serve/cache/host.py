@@ -64,6 +64,8 @@ class HostTier:
         self._env = self._file.env
         self._answers, self._order, self._mark_table = self._file.tables
         self._begin = self._env.begin
+        self._census = self._file.census
+        self._may_hold = self._census.may_hold
         self._page_bytes = self._env.stat()["psize"]
         self._room_bytes = int(max_bytes * FILL)
         self._max_answer_bytes = max_bytes // 32
@@ -98,6 +100,8 @@ class HostTier:
             return self._used_bytes(txn)
 
     def get(self, key: bytes) -> Stored | None:
+        if not self._may_hold(key):
+            return self._pending.get(key)
         try:
             # Positional and without `with`: half the time.
             txn = self._begin(self._answers, None, False, True)
@@ -222,21 +226,27 @@ class HostTier:
     def _commit(self, puts: list[tuple[bytes, Stored]]) -> None:
         with self._begin(write=True) as txn:
             place = self._next_place(txn)
+            fresh: list[bytes] = []
             for key, stored in puts:
                 value = key[-CHECK_BYTES:] + encode(stored)
                 if txn.put(key, value, overwrite=False, db=self._answers):
                     txn.put(_NUMBER.pack(place), key, db=self._order, append=True)
                     place += 1
+                    fresh.append(key)
                 else:  # it keeps its place
                     txn.put(key, value, db=self._answers)
-            self._evict(txn, self._room_bytes)
+            gone = self._evict(txn, self._room_bytes)
+            self._census.add(fresh)
+            self._census.remove(gone)
 
     def _next_place(self, txn: lmdb.Transaction) -> int:
         last = txn.cursor(self._order)
         return int(_NUMBER.unpack(last.key())[0]) + 1 if last.last() else 0
 
-    def _evict(self, txn: lmdb.Transaction, room_bytes: int) -> None:
-        """Oldest first, until what is left fits. What is in use goes to the end, a few at a time."""
+    def _evict(self, txn: lmdb.Transaction, room_bytes: int) -> list[bytes]:
+        """Oldest first, until what is left fits; returns what left. What is in use goes to the end, a few
+        at a time."""
+        gone: list[bytes] = []
         spared = 0
         place = self._next_place(txn)
         oldest = txn.cursor(self._order)
@@ -252,14 +262,16 @@ class HostTier:
                 spared += 1
             elif txn.delete(key, db=self._answers):
                 self.num_evicted += 1
+                gone.append(key)
         if len(self._touched) >= MAX_TOUCHED:
             self._touched = set()
+        return gone
 
     def _make_room(self, puts: list[tuple[bytes, Stored]]) -> None:
         """Holes are too small for what was to be put: make more, once, and leave it at that."""
         try:
             with self._begin(write=True) as txn:
-                self._evict(txn, self._used_bytes(txn) * 3 // 4)
+                self._census.remove(self._evict(txn, self._used_bytes(txn) * 3 // 4))
             self._commit(puts)
         except lmdb.Error as error:
             self.num_dropped += len(puts)
@@ -284,8 +296,7 @@ class HostTier:
                     at = bytes(cursor.key()) if more else None
                 if dead:
                     with self._begin(self._answers, write=True) as txn:
-                        for key in dead:
-                            txn.delete(key)
+                        self._census.remove([key for key in dead if txn.delete(key)])
                 time.sleep(0.001)
         except lmdb.Error as error:
             self._say(error)

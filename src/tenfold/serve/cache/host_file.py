@@ -19,6 +19,7 @@ from pathlib import Path
 import lmdb
 
 from tenfold.errors import StoreError
+from tenfold.serve.cache.census import Census
 
 log = logging.getLogger("tenfold.cache")
 
@@ -38,7 +39,8 @@ with lmdb.open(sys.argv[1], readonly=True, lock=False, max_dbs=8) as env, env.be
 
 
 class HostFile:
-    """One environment with named tables, a lock file that says who has it open, and a number for all."""
+    """One environment with named tables (the first is counted), a lock file that says who has it open, and a
+    number for all."""
 
     def __init__(self, folder: Path, tables: tuple[bytes, ...], map_bytes: int) -> None:
         """Raises StoreError when there is no place to open it in (rights, a full disk)."""
@@ -46,8 +48,9 @@ class HostFile:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._guard = os.open(folder / "guard", os.O_RDWR | os.O_CREAT, 0o600)
-            self._own()
+            self._own(tables[0])
             self._open(tables, map_bytes)
+            self.census = Census(folder / "census")
             self._board = _number(folder / "generation")
         except (OSError, lmdb.Error) as error:
             for held in ("env", "_guard"):
@@ -85,10 +88,11 @@ class HostFile:
             pass
         self.env.close()
         os.close(self._guard)
+        self.census.close()
         self.generation.release()
         self._board.close()
 
-    def _own(self) -> None:
+    def _own(self, counted: bytes) -> None:
         """Share the guard; whoever gets it alone first makes sure of the file."""
         try:
             fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,6 +102,7 @@ class HostFile:
             fault = self._fault()
             if fault is not None:
                 self._move_aside(fault)
+            self._take_census(counted)
             (self.folder / "state").write_text(_boot())
         fcntl.flock(self._guard, fcntl.LOCK_SH)
 
@@ -114,6 +119,25 @@ class HostFile:
         )
         self.env.reader_check()  # slots of processes that were killed
         self.tables = [self.env.open_db(name) for name in tables]
+
+    def _take_census(self, table: bytes) -> None:
+        """Count anew where no count was kept, or not of this file."""
+        path = self.folder / "census"
+        data = self.folder / "data.mdb"
+        if data.exists() and data.stat().st_size and Census.known(path):
+            return
+        path.unlink(missing_ok=True)
+        census = Census(path)
+        if data.exists() and data.stat().st_size:
+            with (
+                lmdb.open(str(self.folder), readonly=True, lock=False, max_dbs=8) as env,
+                env.begin() as txn,
+            ):
+                names = list(txn.cursor().iternext(values=False))
+                if table in names:
+                    answers = env.open_db(table, txn, create=False)
+                    census.add(txn.cursor(answers).iternext(values=False))
+        census.close()
 
     def _fault(self) -> str | None:
         data = self.folder / "data.mdb"
@@ -143,6 +167,7 @@ class HostFile:
     def _move_aside(self, fault: str) -> None:
         aside = self.folder / "data.mdb.aside"
         os.replace(self.folder / "data.mdb", aside)
+        (self.folder / "census").unlink(missing_ok=True)
         (self.folder / "lock.mdb").unlink(missing_ok=True)
         log.warning("%s: %s; moved aside to %s, starting empty", self.folder, fault, aside.name)
 

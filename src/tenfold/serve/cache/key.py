@@ -77,11 +77,15 @@ def canonical_key(
 
 
 _LONG = re.compile(rb"[0-9]{17,}").findall
+_DIGITS = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
+_RUN = b"0" * 17
 
 
 def long_numbers(body: bytes) -> list[str]:
     """Digits that a decoded number may have lost: beyond 64 bits it is rounded, and two questions would
     look like one."""
+    if _RUN not in body.translate(_DIGITS):  # a tenth of what the expression costs
+        return []
     return [digits.decode() for digits in _LONG(body)]
 
 
