@@ -3,9 +3,10 @@ agree with the workers' own notes afterwards.
 
 Each worker is a process with `Budgets` on the shared store, eight requests under way at any time, each of a
 random size. It notes every step of every request in a file of its own before or after taking it, and now
-and then is killed without warning. `spend` returns what the notes say and what the store says.
+and then is killed without warning. `spend` returns what the notes say and what the store says. With leases
+(`lease_share` above 0) requests draw on larger reservations, and what dies with a worker is charged in full.
 
-As a script, `gateway_budget.py STORE PLACE NOTES SEED` is such a worker.
+As a script, `gateway_budget.py STORE PLACE NOTES SEED LEASE_SHARE` is such a worker.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import Figures, spread
 from redis_server import RedisServer
 from tenfold.serve.access.budgets.base import (
     Account,
@@ -35,6 +35,7 @@ from tenfold.serve.access.budgets.base import (
     nano,
 )
 from tenfold.serve.access.budgets.budgets import Budgets
+from tenfold.serve.access.budgets.lease import Draw
 from tenfold.serve.access.grant import Grant
 from tenfold.serve.refusal import Refusal
 
@@ -90,17 +91,21 @@ def open_store(store: str, place: str) -> BudgetStore:
     return EmbeddedBudgets(Path(place) / "budgets.lmdb")
 
 
-def spend(store: str, place: str, notes: Path, *, kills: int, seed: int) -> Spent:
+def spend(
+    store: str, place: str, notes: Path, *, kills: int, seed: int, lease_share: float = 0.0
+) -> Spent:
     """Let the workers at it until nothing is left, kill one `kills` times on the way, settle what the dead
     left behind."""
-    return asyncio.run(_spend(store, place, notes, kills, seed))
+    return asyncio.run(_spend(store, place, notes, kills, seed, lease_share))
 
 
-async def _spend(store: str, place: str, notes: Path, kills: int, seed: int) -> Spent:
+async def _spend(
+    store: str, place: str, notes: Path, kills: int, seed: int, lease_share: float
+) -> Spent:
     draw = random.Random(seed)
     books = open_store(store, place)
     seeds = iter(range(seed * 1000, seed * 1000 + 1000))
-    workers = [_start(store, place, notes, next(seeds)) for _ in range(NUM_WORKERS)]
+    workers = [_start(store, place, notes, next(seeds), lease_share) for _ in range(NUM_WORKERS)]
     limit = nano(TENANT_USD)
     most = num_kills = 0
     try:
@@ -114,7 +119,7 @@ async def _spend(store: str, place: str, notes: Path, kills: int, seed: int) -> 
                 workers[victim].send_signal(signal.SIGKILL)
                 workers[victim].wait()
                 num_kills += 1
-                workers[victim] = _start(store, place, notes, next(seeds))
+                workers[victim] = _start(store, place, notes, next(seeds), lease_share)
         for _ in range(50):  # everybody goes on asking for what is not there
             await asyncio.sleep(0.005)
             [standing] = await books.standings(_ROWS[1:])
@@ -124,24 +129,29 @@ async def _spend(store: str, place: str, notes: Path, kills: int, seed: int) -> 
             worker.kill()
             worker.wait()
     asked, granted, settled = _read(notes)
-    # What was asked for and not answered may have been granted: give it back.
-    unknown = [Settlement(r, 0) for id, r in asked.items() if id not in granted]
-    left = [Settlement(asked[id], amount) for id, amount in settled.items()]
-    # Half of the settlements are repeated before the dead are declared dead, the rest afterwards: they may
-    # have arrived, or not, or be late. All of them twice.
-    half = len(left) // 2
-    for batch in _batches(unknown + left[:half] + left[:half]):
+    amounts = {id: asked[id].amount if held is None else held for id, held in granted.items()}
+    first: list[Settlement] = []
+    later: list[Settlement] = []
+    if not lease_share:  # who draws on a lease has no reservation of its own to settle
+        # What was asked for and not answered may have been granted: give it back.
+        unknown = [Settlement(r, 0) for id, r in asked.items() if id not in granted]
+        left = [Settlement(asked[id], amount) for id, amount in settled.items()]
+        # Half of the settlements are repeated before the dead are declared dead, the rest afterwards: they
+        # may have arrived, or not, or be late. All of them twice.
+        half = len(left) // 2
+        first, later = unknown + left[:half] * 2, left[half:] + left
+    for batch in _batches(first):
         await books.apply(batch, ())
     while await books.expire(int(time.time() * 1000) + _LIFE_MS):
         pass
-    for batch in _batches(left[half:] + left):
+    for batch in _batches(later):
         await books.apply(batch, ())
     standings = tuple(await books.standings(_ROWS))
     await books.close()
-    abandoned = [asked[id].amount for id in granted if id not in settled]
+    abandoned = [amount for id, amount in amounts.items() if id not in settled]
     return Spent(
         limit=limit,
-        largest=max(r.amount for r in asked.values()),
+        largest=max(amounts.values()),
         settled=sum(settled.values()),
         abandoned=sum(abandoned),
         reserved_at_most=most,
@@ -157,16 +167,27 @@ def _batches(settlements: list[Settlement]) -> Iterator[list[Settlement]]:
         yield settlements[start : start + 200]
 
 
-def _start(store: str, place: str, notes: Path, seed: int) -> subprocess.Popen[bytes]:
+def _start(
+    store: str, place: str, notes: Path, seed: int, lease_share: float
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, __file__, store, place, str(notes / f"{seed}.log"), str(seed)]
+        [
+            sys.executable,
+            __file__,
+            store,
+            place,
+            str(notes / f"{seed}.log"),
+            str(seed),
+            str(lease_share),
+        ]
     )
 
 
-def _read(notes: Path) -> tuple[dict[str, Reservation], set[str], dict[str, int]]:
-    """Asked for, granted, settled, over all workers. A line cut short by a kill was never written."""
+def _read(notes: Path) -> tuple[dict[str, Reservation], dict[str, int | None], dict[str, int]]:
+    """Asked for, granted (with what was drawn on a lease), settled, over all workers. A line cut short by a
+    kill was never written."""
     asked: dict[str, Reservation] = {}
-    granted: set[str] = set()
+    granted: dict[str, int | None] = {}
     settled: dict[str, int] = {}
     for file in notes.glob("*.log"):
         for line in file.read_text().splitlines():
@@ -174,7 +195,7 @@ def _read(notes: Path) -> tuple[dict[str, Reservation], set[str], dict[str, int]
             if kind == "asked":
                 asked[id] = Reservation(id, int(rest[0]), int(rest[1]), _ROWS)
             elif kind == "granted":
-                granted.add(id)
+                granted[id] = int(rest[0]) if rest else None
             else:
                 settled[id] = int(rest[0])
     return asked, granted, settled
@@ -203,9 +224,14 @@ class _Noting:
         return await self._store.apply(settlements, asks)
 
 
-async def _work(store: str, place: str, log: int, seed: int) -> None:
+async def _work(store: str, place: str, log: int, seed: int, lease_share: float) -> None:
     draw = random.Random(seed)
-    budgets = Budgets(_Noting(open_store(store, place), log), on_store_loss="refuse", flush_s=0.005)
+    budgets = Budgets(
+        _Noting(open_store(store, place), log),
+        on_store_loss="refuse",
+        flush_s=0.005,
+        lease_share=lease_share,
+    )
     await budgets.start()
     accounts = (
         Account("account:shared", nano(SHARED_USD)),
@@ -222,7 +248,8 @@ async def _work(store: str, place: str, log: int, seed: int) -> None:
                 await asyncio.sleep(0.01)
                 continue
             assert reservation is not None
-            os.write(log, f"granted {id}\n".encode())
+            drawn = f" {reservation.amount}" if isinstance(reservation, Draw) else ""
+            os.write(log, f"granted {id}{drawn}\n".encode())
             await asyncio.sleep(draw.uniform(0.0, 0.02))
             amount = round(reservation.amount * draw.choice((0.0, draw.random(), 1.0)))
             os.write(log, f"settled {id} {amount}\n".encode())
@@ -248,45 +275,31 @@ def places(store: str) -> Iterator[tuple[str, Path]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def budget_overshoot_reservations(store: str, *, kills: int = 20, seed: int = 3) -> Spent:
+def budget_overshoot_reservations(
+    store: str, *, kills: int = 20, seed: int = 3, lease_share: float = 0.0
+) -> Spent:
     """One measurement on a fresh `embedded` or `redis` store; see `Spent.overshoot_reservations`. Raises
     RuntimeError when the store's books are not what the workers' notes add up to."""
     with places(store) as (place, notes):
-        spent = spend(store, place, notes, kills=kills, seed=seed)
-    check(spent)
+        spent = spend(store, place, notes, kills=kills, seed=seed, lease_share=lease_share)
+    check(spent, leased=lease_share > 0)
     return spent
 
 
-def check(spent: Spent) -> None:
-    """Raises RuntimeError when the store's figures are not the sum of what was acknowledged."""
+def check(spent: Spent, *, leased: bool) -> None:
+    """Raises RuntimeError when the store's figures are not the sum of what was acknowledged; with leases,
+    when something was given away or more was booked as spent than the workers settled."""
     expected = Standing(spent.settled, 0, spent.abandoned)
     for standing in spent.standings:
+        if leased:
+            charged = spent.settled + spent.abandoned
+            right = standing.spent <= spent.settled and standing.used >= charged
+            if standing.reserved == 0 and right and standing.used <= spent.limit:
+                continue
         if standing != expected:
             raise RuntimeError(f"the books say {standing}, the workers' notes {expected}: {spent}")
 
 
-def measure(quick: bool) -> Figures:
-    for store in ("embedded", "redis") if shutil.which("redis-server") else ("embedded",):
-        found = [
-            budget_overshoot_reservations(store, kills=12 if quick else 40, seed=seed)
-            for seed in range(1 if quick else 5)
-        ]
-        yield (
-            f"budget_overshoot_reservations.{store}",
-            spread(
-                [spent.overshoot_reservations for spent in found],
-                "reservations",
-                f"{NUM_WORKERS} workers spend one account of a fresh {store} store and are killed"
-                f" {sum(s.num_kills for s in found)} times while they do;"
-                f" {sum(s.num_settled for s in found)} requests settled,"
-                f" {sum(s.num_abandoned for s in found)} abandoned; by how much of the largest"
-                " reservation spent, reserved and forfeited passed the limit, at any moment or in the"
-                " workers' own notes, whichever is more; the store's books were equal to the notes",
-                take=max,
-            ),
-        )
-
-
 if __name__ == "__main__":
     noted = os.open(sys.argv[3], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    asyncio.run(_work(sys.argv[1], sys.argv[2], noted, int(sys.argv[4])))
+    asyncio.run(_work(sys.argv[1], sys.argv[2], noted, int(sys.argv[4]), float(sys.argv[5])))

@@ -14,6 +14,7 @@ import msgspec
 
 from tenfold.serve.access.budgets.base import Reservation
 from tenfold.serve.access.budgets.budgets import Budgets
+from tenfold.serve.access.budgets.lease import Draw
 from tenfold.serve.access.grant import Grant
 from tenfold.serve.access.limits import Limits
 from tenfold.serve.access.prices import PriceBook
@@ -239,7 +240,7 @@ class Path:
     ) -> None:
         """Have a backend answer. `flight`: who reads along; `keep`: under which key to store it, and the
         model whose answer belongs there."""
-        reservation: Reservation | None = None
+        reservation: Reservation | Draw | None = None
         answer: Routed | None = None
         parts: list[bytes] = []
         num_parts = num_bytes = 0
@@ -383,7 +384,7 @@ class Path:
         exchange: Exchange,
         ask: Ask,
         grant: Grant,
-        reservation: Reservation | None,
+        reservation: Reservation | Draw | None,
         answer: Routed | None,
         came: int,
     ) -> None:

@@ -2,8 +2,9 @@
 it, the queue of settlements on their way, and what happens while the store is away.
 
 A look (`check`) costs nothing and refuses only when an account is spent for good. A reservation is one
-atomic step in the store. A settlement is queued and goes along with the next reservation, or by itself
-after `flush_s`. It knows no storage, no prices and no protocol but refusals.
+atomic step in the store, or a part of one that was made for many (`lease`). A settlement is queued and goes
+along with the next reservation, or by itself after `flush_s`. It knows no storage, no prices and no protocol
+but refusals.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tenfold.serve.access.budgets.base import (
     StoreLost,
     nano,
 )
+from tenfold.serve.access.budgets.lease import IDLE_S, LIFE_S, Draw, Leases
 from tenfold.serve.access.budgets.view import View, held, spent
 from tenfold.serve.access.grant import Grant
 from tenfold.serve.refusal import Refusal, retry_after
@@ -54,12 +56,15 @@ class Budgets:
         flush_s: float = 0.02,
         refresh_s: float = 1.0,
         max_queue: int = 100_000,
+        lease_share: float = 1 / 64,
         now: Callable[[], float] = time.time,
     ) -> None:
         """`reservation_s`: after it a reservation that nobody settled is forfeited; must be longer than
         the longest answer. `flush_s`: how long a settlement may wait. `refresh_s`: how soon a spent
         account notices a credit, and how often the store is tried while it is away. `max_queue`:
-        settlements that may wait; beyond them nothing more is reserved. Raises ConfigError."""
+        settlements that may wait; beyond them nothing more is reserved. `lease_share`: how much of what is
+        left of an account may be set aside at once for requests that come close together (0: for each by
+        itself). Raises ConfigError."""
         if on_store_loss not in ("local", "refuse"):
             raise ConfigError("on_store_loss must be local or refuse", seen=on_store_loss)
         for name, value in (
@@ -78,6 +83,8 @@ class Budgets:
         self._views: WeakValueDictionary[Account, View] = WeakValueDictionary()
         """By account; the grants own them."""
         self._settlements: deque[Settlement] = deque()
+        self._leases = Leases(lease_share, self._queue)
+        self._sweeper: asyncio.TimerHandle | None = None
         self._asks: deque[tuple[Ask, tuple[View, ...], asyncio.Future[bool]]] = deque()
         self._local: dict[str, int] = {}
         """By row: reserved and spent by this process since the store went away."""
@@ -109,8 +116,10 @@ class Budgets:
         _, late = await asyncio.wait(self._tasks, timeout=_STOP_S)
         for task in late:
             task.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._leases.close()
+        for timer in (self._timer, self._sweeper):
+            if timer is not None:
+                timer.cancel()
         with contextlib.suppress(StoreLost):
             await self.flush()
         if self._settlements:
@@ -133,7 +142,7 @@ class Budgets:
             if view.used >= view.limit and self._now() < view.ends_s:
                 raise spent(view)
 
-    async def reserve(self, grant: Grant, usd: float, id: str) -> Reservation | None:
+    async def reserve(self, grant: Grant, usd: float, id: str) -> Reservation | Draw | None:
         """Set `usd` aside on every account of the grant, or on none. None: nobody counts its money.
 
         Raises Refusal: 429 when an account has no room for it, 503 when the store is away and the policy
@@ -146,47 +155,58 @@ class Budgets:
         for view in views:
             if now_s >= view.ends_s:
                 view.turn(now_s)
-        reservation = Reservation(
-            id,
-            nano(usd),
-            int(now_s * 1000) + self._life_ms,
-            tuple([view.row for view in views]),
-        )
-        if self.degraded or len(self._settlements) >= self._max_queue:
-            return self._reserve_locally(reservation, views)
-        ask = Ask(reservation, tuple([view.limit for view in views]))
-        if self._busy or self._asks:
-            granted = await self._decision(ask, views)
-        else:
-            settlements = self._take()
-            try:
-                verdicts = self.store.apply_now(settlements, (ask,))
-            except StoreLost as error:
-                self._put_back(settlements)
-                self._lost(error)
-                return self._reserve_locally(reservation, views)
-            if verdicts is None:
-                self._put_back(settlements)
-                granted = await self._decision(ask, views)
-            else:
-                granted = _heard(views, ask, verdicts[0].standings) and verdicts[0].granted
+        amount = nano(usd)
+        drawn = self._leases.draw(views, amount, now_s)
+        if drawn is not None:
+            return drawn
+        expires_ms = int(now_s * 1000) + self._life_ms
+        rows = tuple([view.row for view in views])
+        away = self.degraded or len(self._settlements) >= self._max_queue
+        most = amount if away else self._leases.size(views, amount, now_s)
+        if most > amount:
+            lease = Reservation(id, most, expires_ms + int(LIFE_S * 1000), rows)
+            if await self._granted(lease, views):
+                if self._sweeper is None:
+                    self._sweeper = self._loop.call_later(IDLE_S, self._sweep)
+                return self._leases.open(views, lease, amount, now_s)
+        reservation = Reservation(id, amount, expires_ms, rows)
+        granted = None if away else await self._granted(reservation, views)
         if granted is None:
             return self._reserve_locally(reservation, views)
         if granted:
             return reservation
-        raise _refusal(views, reservation.amount)
+        raise _refusal(views, amount)
 
-    def settle(self, reservation: Reservation | None, usd: float) -> None:
-        """Book what a request came to (0: nothing) and give the rest back. Only queues. Twice is once."""
+    async def _granted(self, reservation: Reservation, views: tuple[View, ...]) -> bool | None:
+        """The store's word; None: it is away."""
+        ask = Ask(reservation, tuple([view.limit for view in views]))
+        if self._busy or self._asks:
+            return await self._decision(ask, views)
+        settlements = self._take()
+        try:
+            verdicts = self.store.apply_now(settlements, (ask,))
+        except StoreLost as error:
+            self._put_back(settlements)
+            self._lost(error)
+            return None
+        if verdicts is None:
+            self._put_back(settlements)
+            return await self._decision(ask, views)
+        return _heard(views, ask, verdicts[0].standings) and verdicts[0].granted
+
+    def settle(self, reservation: Reservation | Draw | None, usd: float) -> None:
+        """Book what a request came to (0: nothing) and give the rest back, once. Only queues."""
         if reservation is None:
             return
-        self._settlements.append(Settlement(reservation, nano(usd)))
+        if type(reservation) is Draw:
+            self._leases.settle(reservation, nano(usd))
+            return
+        assert isinstance(reservation, Reservation)
+        self._queue(Settlement(reservation, nano(usd)))
         if reservation.local:
             for row in reservation.rows:
                 if row in self._local:
                     self._local[row] += nano(usd) - reservation.amount
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._flush_s, self._due)
 
     async def flush(self) -> None:
         """Send every settlement now. Raises StoreLost."""
@@ -218,6 +238,15 @@ class Budgets:
             if decided.done() and not decided.cancelled() and decided.exception() is None:
                 self.settle(ask.reservation, 0.0)  # granted, but nobody is there to use it
             raise
+
+    def _queue(self, settlement: Settlement) -> None:
+        self._settlements.append(settlement)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._flush_s, self._due)
+
+    def _sweep(self) -> None:
+        self._leases.sweep(self._now())
+        self._sweeper = self._loop.call_later(IDLE_S, self._sweep) if self._leases else None
 
     def _take(self) -> list[Settlement]:
         queue = self._settlements
