@@ -25,11 +25,13 @@ from gateway_process import Server
 from gateway_stage import Stage
 from gateway_stream_client import request
 from gateway_upstream import FRAME
-from harness import Figure, Figures, spread
+from harness import Figure, Figures, Unavailable, spread
 
 STREAMS = 512
 RATE = 48
 """Frames a second in each stream."""
+YARDSTICKS = ("vllm-router", "smg")
+"""Routers in Rust, measured the same way: what two more hops cost on this machine whoever makes them."""
 CLIENT = Path(__file__).parent / "gateway_stream_client.py"
 
 
@@ -142,6 +144,13 @@ def added_ttft(stage: Stage, quick: bool) -> Figures:
     ours = stage.ours()
     with stage.alone(ours):
         yield "added_ttft_p50_us", _added(stage, ours, pairs, "nothing else under way")
+    for name in YARDSTICKS:
+        with contextlib.suppress(Unavailable):
+            peer = stage.peer(name)
+            with stage.alone(peer):
+                key = f"added_ttft_p50_us.{name.replace('-', '_')}"
+                yield key, _added(stage, peer, pairs // 4, "nothing else under way")
+    with stage.alone(ours):
         seconds = 2 if quick else 30
         with (
             tempfile.TemporaryDirectory(prefix="tenfold-bench-") as folder,
@@ -156,10 +165,10 @@ def added_ttft(stage: Stage, quick: bool) -> Figures:
         yield "added_ttft_p50_us.at_512_streams", figure
 
 
-def _added(stage: Stage, ours: Server, pairs: int, beside: str) -> Figure:
+def _added(stage: Stage, server: Server, pairs: int, beside: str) -> Figure:
     first = stage.questions(pairs + 20)
     added, bare = [], []
-    with Probe(stage.upstream) as direct, Probe(ours) as through:
+    with Probe(stage.upstream) as direct, Probe(server) as through:
         for number in range(pairs + 20):
             own = direct.ttft_us(first + number)
             both = through.ttft_us(first + number)
@@ -172,7 +181,7 @@ def _added(stage: Stage, ours: Server, pairs: int, beside: str) -> Figure:
         low=_quantile(ordered, 0.05), high=_quantile(ordered, 0.95), peer="the upstream directly",
         method=f"from sending a request to its first token, through the gateway minus directly, in turn on one "
         f"kept connection each; median of {pairs} pairs (direct alone: {statistics.median(bare):.0f} us), the range "
-        f"is that from 5 to 95 percent; {beside}. Ours: {ours.on}",
+        f"is that from 5 to 95 percent; {beside}. {server.name}: {server.on}",
     )  # fmt: skip
 
 

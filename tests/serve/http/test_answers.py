@@ -380,3 +380,21 @@ def test_two_servers_share_a_port_when_both_say_so():
 def test_a_limit_of_nothing_is_refused():
     with pytest.raises(ConfigError, match="max_headers must be above 0"):
         Limits(max_headers=0)
+
+
+@pytest.mark.parametrize(
+    ("version", "length"), [(b"1.1", None), (b"1.1", 11), (b"1.0", None)], ids=str
+)
+def test_the_first_part_may_go_with_the_head(serving, loop_factory, version, length):
+    async def work(request):
+        request.begin(200, b"", length, first=b"hello ")
+        request.write(b"world")
+        request.finish()
+
+    with serving(tasked(work), factory=loop_factory) as served, served.connect() as connection:
+        connection.sendall(b"GET / HTTP/%b\r\nHost: a\r\nConnection: close\r\n\r\n" % version)
+        seen = read_all(connection)
+    if version == b"1.1" and length is None:
+        assert seen.endswith(b"\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n")
+    else:
+        assert seen.endswith(b"\r\n\r\nhello world")

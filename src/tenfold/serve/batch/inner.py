@@ -49,10 +49,14 @@ class InnerRequest(Request):
         self.write(body)
         self.finish()
 
-    def begin(self, status: int, head: bytes, length: int | None = None) -> None:
+    def begin(
+        self, status: int, head: bytes, length: int | None = None, first: bytes = b""
+    ) -> None:
         if self.begun:
             raise RuntimeError("this request has its answer")
         self._status, self._lines = status, head
+        if first:
+            self._parts.append(first)
 
     def write(self, part: bytes) -> None:
         self._parts.append(part)

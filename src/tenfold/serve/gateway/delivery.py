@@ -48,9 +48,9 @@ class Delivery:
         if not self._begun:
             self._begun = True
             self._exchange.status = 200
-            self._request.begin(200, EVENTS_HEAD + self.head)
+            self._request.begin(200, EVENTS_HEAD + self.head, first=part)
             self._exchange.ttft_s = time.monotonic() - self._exchange.started
-        if part:
+        elif part:
             self._request.write(part)
 
     def end(self) -> None:

@@ -149,9 +149,12 @@ class Request:
                 connection.write(body)
         connection.replied(self)
 
-    def begin(self, status: int, head: bytes, length: int | None = None) -> None:
+    def begin(
+        self, status: int, head: bytes, length: int | None = None, first: bytes = b""
+    ) -> None:
         """The head of an answer in parts: chunked, or closed by its end for HTTP/1.0, or of a known length
-        in bytes. Raises RuntimeError for a request that was answered already."""
+        in bytes. `first`: its first part, in one packet with it where it is chunked. Raises RuntimeError for
+        a request that was answered already."""
         if self._state != _OPEN:
             raise RuntimeError("this request has its answer")
         if self._head.method == "HEAD" or status in BODILESS:
@@ -163,8 +166,15 @@ class Request:
         else:
             self._state = _CLOSED_BY_END
             self.keep_alive = False
-        if not self.gone:
-            self._connection.write(self._head_bytes(status, head, length))
+        if self.gone:
+            return
+        lines = self._head_bytes(status, head, length)
+        if first and self._state == _CHUNKED:
+            self._connection.write(b"%b%x\r\n%b\r\n" % (lines, len(first), first))
+            return
+        self._connection.write(lines)
+        if first:
+            self.write(first)
 
     def write(self, part: bytes) -> None:
         """A part of the answer, sent at once. Raises RuntimeError outside `begin` and `finish`."""

@@ -35,6 +35,7 @@ def watch(endpoint: str) -> Watch:
 
 
 _DONE = b"data: [DONE]"
+_ID = b'data: {"id":"'
 _REFUSING = frozenset({"content_filter", "refusal"})
 
 
@@ -51,7 +52,7 @@ class ChatWatch:
         self._begun = False
 
     def events(self, part: bytes) -> None:
-        if self._begun and self._telling(part) is None:
+        if self._telling(part) is None and (self._begun or self._named(part)):
             return
         self._begun = True
         outcome = self.outcome
@@ -74,6 +75,18 @@ class ChatWatch:
         if part.rstrip().endswith(_DONE):  # last: the reason may have come in the same part
             outcome.complete = True
             outcome.finish_reasons = tuple(self._reasons.values())
+
+    def _named(self, part: bytes) -> bool:
+        """Whether the first event begins with its id, as nearly all do: a tenth of what decoding costs, at
+        the one moment when a client waits for it."""
+        if not part.startswith(_ID):
+            return False
+        id, quote, _ = part[len(_ID) :].partition(b'"')
+        if not quote or b"\\" in id or not id.isascii():
+            return False
+        self.outcome.response_id = id.decode()
+        self._begun = True
+        return True
 
     def whole(self, body: bytes) -> None:
         plain = _object(body)
