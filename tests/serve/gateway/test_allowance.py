@@ -194,6 +194,15 @@ def test_an_answer_that_takes_too_long(serving, behind, upstream, path):
         assert [event.status for event in served.events()] == [504]
 
 
+@pytest.mark.parametrize("told", ["soon", "-1", "0", "nan", "inf", "1e999"])
+def test_a_bound_that_is_no_number_of_seconds(serving, behind, upstream, told):
+    with serving(behind) as served:
+        status, _, body = post(served, body_of(), **{"x-request-timeout": told})
+        assert status == 400
+        assert json.loads(body)["error"]["param"] == "x-request-timeout"
+        assert not [seen for seen in upstream.seen if seen.body]
+
+
 def test_a_stream_that_takes_too_long_says_so(serving, behind, upstream):
     never = threading.Event()
     upstream.say = lambda seen, number: [PART, never]

@@ -437,16 +437,22 @@ class Gateway:
 
     def _patience(self, heads: Mapping[bytes, bytes]) -> float:
         """Seconds this request may take: the client's own bound (seconds, in `x-request-timeout`) where it
-        is the tighter one."""
+        is the tighter one. Raises Refusal (400) for one that is no such number."""
         told = heads.get(b"x-request-timeout")
-        if told is not None:
-            try:
-                seconds = float(told)
-            except ValueError:
-                seconds = 0.0
-            if 0 < seconds < self.config.timeout_s:
-                return seconds
-        return self.config.timeout_s
+        if told is None:
+            return self.config.timeout_s
+        try:
+            seconds = float(told)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            raise Refusal(
+                400,
+                "The header `x-request-timeout` must be a number of seconds above 0.",
+                code="bad_header",
+                param="x-request-timeout",
+            )
+        return min(seconds, self.config.timeout_s)
 
 
 def _apart(ask: Ask, travellers: Headers) -> list[str]:
