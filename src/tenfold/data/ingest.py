@@ -106,7 +106,10 @@ def _connectors(sources: Sequence[Mapping[str, Any]], directory: Path) -> list[C
     need("pyarrow", extra="data", why="to hold records in columns")
     from tenfold.data.sources.kinds import connector
 
-    return [connector(settings, directory) for settings in sources]
+    return [
+        connector(settings, where=f"data.ingest.sources[{number}]", directory=str(directory))
+        for number, settings in enumerate(sources)
+    ]
 
 
 def _judge(

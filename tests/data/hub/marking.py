@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
+import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
@@ -32,30 +31,37 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiesOnce:
-    """Kills its worker where no file `mark` lies, and leaves one."""
+class Says:
+    """Notes the first id of every batch in a file, past every cache, and takes its time."""
 
-    name: ClassVar[str] = "dies"
+    name: ClassVar[str] = "says"
     version: ClassVar[str] = "1"
-    reads: ClassVar[tuple[str, ...]] = ()
+    reads: ClassVar[tuple[str, ...]] = ("id",)
     writes: ClassVar[tuple[str, ...]] = ()
 
-    mark: str
-    always: bool = False
+    to: str
+    seconds: float = 0.0
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        if self.always or not Path(self.mark).exists():
-            Path(self.mark).touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+        descriptor = os.open(self.to, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.write(descriptor, f"{batch.column('id')[0]}\n".encode())
+        os.close(descriptor)
+        time.sleep(self.seconds)
         return batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuses:
+    """Breaks, loses a row, or adds a column to some batches only."""
+
     name: ClassVar[str] = "refuses"
     version: ClassVar[str] = "1"
     reads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, ...]] = ()
 
+    how: str
+
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        raise ValueError("never")
+        if self.how == "breaks":
+            raise ValueError("never")
+        return batch.slice(1)

@@ -59,6 +59,7 @@ class SegmentWriter:
             write_statistics=[name for name in _RANGED if name in self.schema.names],
             data_page_version="1.0",
             store_schema=True,
+            use_compliant_nested_type=False,  # a list read back has the type it was written with
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
