@@ -112,7 +112,6 @@ def test_many_subjects_are_never_missed_and_seldom_invented():
 def test_what_fails_leaves_no_file(batch_of, tmp_path):
     batch = batch_of(["a"])
 
-
     def breaks():
         yield batch
         raise ZeroDivisionError

@@ -33,7 +33,11 @@ def table(snapshot, **options):
 def test_a_snapshot_holds_every_record_once_in_order(made, batch_of, texts):
     rows = [text[: 100 + n % 600] for n, text in enumerate(texts(1_500, 700))]
     assert table(made)["text"].to_pylist() == rows
-    assert (made.meta["records"], made.count, made.meta["licences"]) == (1500, 1500, {"CC0-1.0": 1500})
+    assert (made.meta["records"], made.count, made.meta["licences"]) == (
+        1500,
+        1500,
+        {"CC0-1.0": 1500},
+    )
     assert len(made.segments()) > 10
     assert made.content["quarantine"] == {"json": 2}
     assert made.content["metrics"]["quarantined"] == 2
@@ -79,10 +83,11 @@ def test_limits_are_tuned_again_without_the_operator(made, run, ctx):
 
 
 def test_only_new_segments_and_changed_operators_are_done(
-    made, batch_of, texts, snapshot_of, run, ctx, tmp_path
+    made, batch_of, texts, snapshot_of, run, tmp_path, monkeypatch
 ):
     log = tmp_path / "said"
-    operators = [{"marking:Says": {"to": str(log)}}, LENGTH]
+    monkeypatch.setenv("SAID", str(log))
+    operators = ["marking:Says", LENGTH]
     before = run(refine, made, operators=operators)
     num = len(made.segments())
     assert len(log.read_text().split()) == num
