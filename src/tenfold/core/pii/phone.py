@@ -12,16 +12,17 @@ from collections.abc import Iterator, Sequence
 
 from tenfold.core.pii.numbers import Run, after, before, digits_of, within
 
-_COUNTRY = (
+COUNTRY = (
     r"(?:1|7|2(?:0|7|1[1-368]|[2-6]\d|9[01789])|3(?:[0-469]|[578]\d)|4(?:[013-9]|2[013])|5(?:[1-8]|[09]\d)"
     r"|6(?:[0-6]|[7-9]\d)|8(?:[1246]|[05]\d|7[08]|8[0-38])|9(?:[0-58]|[679]\d))"
 )
+"""Country codes that are given out (ITU-T E.164, annex)."""
 _S = "[ .\u00a0\u2010\u2011/-]"
 _EXTENSION = r"(?:[ ,]?\ ?(?:x|ext\.?|extension|\#)\ ?\d{1,6}(?!\d))?"
 _END = r"(?![\w]|[.-]\d)"
 _INTERNATIONAL = re.compile(
     # +46 (0)8 928 571 38, +49-30-901820, (+49) 30 901820, 0049 30 901820
-    rf"(?<![\w.+-])(?<!\d\ )(?:\+{_COUNTRY}|\(\+{_COUNTRY}\)|\+\({_COUNTRY}\)|00{_COUNTRY}(?={_S}))"
+    rf"(?<![\w.+-])(?<!\d\ )(?:\+{COUNTRY}|\(\+{COUNTRY}\)|\+\({COUNTRY}\)|00{COUNTRY}(?={_S}))"
     rf"(?:{_S}?\(\d{{1,5}}\))?(?:{_S}?\d{{1,12}}){{1,7}}{_EXTENSION}{_END}",
     re.ASCII,
 )
