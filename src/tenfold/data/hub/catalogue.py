@@ -17,7 +17,15 @@ from typing import Any, TypeAlias
 from tenfold.core.config import build, read_settings, settings_of_dataclass
 from tenfold.errors import ConfigError, UnknownName
 
-OPERATORS: dict[str, str] = {}
+OPERATORS: dict[str, str] = {
+    "language": "tenfold.data.text.language:Language",
+    "pii.find": "tenfold.data.privacy.recognise:PiiFind",
+    "pii.pseudonymise": "tenfold.data.privacy.pseudonymise:PiiPseudonymise",
+    "pii.redact": "tenfold.data.privacy.recognise:PiiRedact",
+    "repair": "tenfold.data.text.repair:Repair",
+    "rules": "tenfold.data.text.rules:Rules",
+    "subjects": "tenfold.data.privacy.subjects:Subjects",
+}
 """Operator name -> `module:Class`."""
 
 Entry: TypeAlias = "str | Mapping[str, Mapping[str, Any]]"

@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tenfold.core.segment import Segment, read_batches
-from tenfold.data import operator
+from tenfold.data import operator, record
 from tenfold.data.hub.job import FILE, job_key
 from tenfold.data.hub.writer import SegmentWriter
 from tenfold.data.operator import Operator
 from tenfold.errors import ConfigError, InputError, TenfoldError
+
+PAYLOADS = frozenset({record.TEXT, record.IMAGE, record.ROW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,9 @@ def check_order(operators: Sequence[Operator], columns: Sequence[str]) -> None:
     """Raises ConfigError where an operator reads a column that neither the records nor an earlier one has."""
     known = set(columns)
     for each in operators:
-        if missing := sorted(set(each.reads) - known):
+        payloads = set(each.reads) & PAYLOADS
+        wanted = set(each.reads) - (payloads if payloads & known else set())  # one of them will do
+        if missing := sorted(wanted - known):
             raise ConfigError(
                 f"the operator {each.name} reads columns that are not there yet",
                 seen=missing,
