@@ -8,13 +8,13 @@ parent whose worker is gone sees that at once, starts another and tries the job 
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from tenfold.data.hub.executor import J, R
@@ -144,10 +144,10 @@ def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error as it is where it can travel, else its text."""
+    """The error as it is where it can travel through a pipe, else its text."""
     text = "".join(traceback.format_exception(error))
     try:
-        copy = pickle.loads(pickle.dumps(error))
+        copy = ForkingPickler.loads(ForkingPickler.dumps(error))
     except Exception:
         return StepFailed(f"{type(error).__name__}: {error}", seen=text)
     copy.add_note(f"in a worker:\n{text}")
