@@ -85,9 +85,7 @@ def _cold_start(folder: Path, repeats: int) -> Iterator[tuple[str, Figure]]:
 
 def _identical(folder: Path, copies: int) -> Figure:
     _corpus(folder / "same", copies, 250)
-    digests = {
-        _run(folder / "same", folder / f"same-{cores}", cores).digest for cores in (1, 2, 8)
-    }
+    digests = {_run(folder / "same", folder / f"same-{cores}", cores).digest for cores in (1, 2, 8)}
     draw, kills = random.Random(SEED), 0
     while kills < 3:
         child = _begin(folder / "same", folder / "same-killed", 2)

@@ -7,6 +7,7 @@ STEPS: dict[str, str] = {
     "data.collect": "tenfold.data.collect:collect",
     "data.curate": "tenfold.data.curate:curate",
     "data.cut": "tenfold.data.cut:cut",
+    "data.dedup": "tenfold.data.deduplicate:dedup",
     "data.ingest": "tenfold.data.ingest:ingest",
     "data.refine": "tenfold.data.refine:refine",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",

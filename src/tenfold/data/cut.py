@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tenfold.core.asset import Draft, Snapshot
+from tenfold.core.asset import Draft, FileRef, Snapshot
 from tenfold.core.step import Context, Resources, step
 from tenfold.errors import ConfigError, InputError
 from tenfold.need import need
@@ -48,7 +48,7 @@ def cut(records: Snapshot, ctx: Context, *, config: CutConfig) -> Draft:
     from tenfold.data.hub.cut import LEDGER, CutJob, parts_of, run_cut
     from tenfold.data.hub.executor import executor
     from tenfold.data.hub.job import FILE, make
-    from tenfold.data.hub.snapshot import Origin, write_snapshot
+    from tenfold.data.hub.snapshot import derived
 
     limits = tuple(sorted((name, each.min, each.max) for name, each in config.limits.items()))
     spare = tuple(sorted(config.spare))
@@ -57,35 +57,22 @@ def cut(records: Snapshot, ctx: Context, *, config: CutConfig) -> Draft:
         for segment in records.segments()
     ]
     pieces = make(ctx, run_cut, jobs, executor(ctx.cpu, len(jobs), config.cluster), "cut")
-    draft = ctx.draft(Snapshot.kind)
-    content = records.content
-    for file, ref in records.files.items():
-        if file.startswith(("quarantine/", "lost/")):
-            draft.include(file, ref)
-    lost = Counter(content["lost"])
+    ledgers: dict[str, FileRef] = {}
+    causes: Counter[str] = Counter()
     kept = []
     for piece in pieces:
         stays, goes = parts_of(piece.meta)
         kept.append((stays, piece.files[FILE]))
-        lost.update(goes.drops)
+        causes.update(goes.drops)
         if goes.rows:
-            draft.include(f"lost/{goes.sha256}.parquet", piece.files[LEDGER])
+            ledgers[f"lost/{goes.sha256}.parquet"] = piece.files[LEDGER]
     if not any(segment.rows for segment, _ in kept):
         raise InputError(
             "no record is left",
             where=records.name,
-            seen=dict(lost),
+            seen=dict(causes),
             hint="loosen the limits and rules that took most, named above",
         )
     settings = {"limits": [list(limit) for limit in limits], "spare": list(spare)}
-    origin = Origin(
-        modality=content["modality"],
-        recipe=[
-            *content["recipe"]["steps"],
-            {"name": "data.cut", "version": cut.version, "parameters": settings},
-        ],
-        parents=[records.digest],
-        lost=lost,
-        quarantine=content["quarantine"],
-    )
-    return write_snapshot(ctx, draft, kept, origin)
+    recipe = {"name": "data.cut", "version": cut.version, "parameters": settings}
+    return derived(ctx, records, kept, [recipe], ledgers, causes)

@@ -54,7 +54,7 @@ def refine(records: Snapshot, ctx: Context, *, config: RefineConfig) -> Draft:
     from tenfold.data import operator
     from tenfold.data.hub.executor import executor
     from tenfold.data.hub.job import make, part_of
-    from tenfold.data.hub.snapshot import Origin, write_snapshot
+    from tenfold.data.hub.snapshot import derived
     from tenfold.data.hub.stage import StageJob, check_order, columns_of, run_stage
 
     chosen = catalogue.operators(config.operators, "data.refine.operators")
@@ -63,17 +63,6 @@ def refine(records: Snapshot, ctx: Context, *, config: RefineConfig) -> Draft:
     if jobs:
         check_order(chosen, columns_of(jobs[0].path))
     pieces = make(ctx, run_stage, jobs, executor(ctx.cpu, len(jobs), config.cluster), "refine")
-    draft = ctx.draft(Snapshot.kind)
-    content = records.content
-    for file, ref in records.files.items():
-        if file.startswith(("quarantine/", "lost/")):
-            draft.include(file, ref)
-    origin = Origin(
-        modality=content["modality"],
-        recipe=[*content["recipe"]["steps"], *map(operator.identity, chosen)],
-        parents=[records.digest],
-        lost=content["lost"],
-        quarantine=content["quarantine"],
-    )
-    parts = map(part_of, pieces)
-    return write_snapshot(ctx, draft, ((part.segment, part.ref) for part in parts), origin)
+    parts = [part_of(piece) for piece in pieces]
+    recipe = [operator.identity(each) for each in chosen]
+    return derived(ctx, records, [(part.segment, part.ref) for part in parts], recipe)

@@ -7,9 +7,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenfold.data.hub.shuffle import gather, mixed, node_ids, scatter
+from tenfold.data.hub.shuffle import gather, mixed, of_segment, scatter
 
-SCHEMA = pa.schema([("key", pa.uint64()), ("node", pa.uint64())])
+SCHEMA = pa.schema([("key", pa.uint64()), ("row_number", pa.uint64())])
 
 
 @settings(max_examples=20)
@@ -22,8 +22,7 @@ def test_equal_keys_meet_in_one_partition_in_the_order_of_segments(
 ):
     folder, paths = tmp_path_factory.mktemp("s"), []
     for number, keys in enumerate(segments):
-        nodes = node_ids(number, 0, len(keys))
-        columns = [pa.array(keys, pa.uint64()), pa.array(nodes)]
+        columns = [pa.array(keys, pa.uint64()), pa.array(range(len(keys)), pa.uint64())]
         paths.append(folder / f"{number}")
         batch = pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
         assert scatter([batch], "key", partitions, paths[-1], SCHEMA).rows == len(keys)
@@ -40,6 +39,9 @@ def test_equal_keys_meet_in_one_partition_in_the_order_of_segments(
     together = pa.concat_tables(found)
     assert set(zip(together["node"].to_pylist(), together["key"].to_pylist(), strict=True)) == pairs
     assert together.num_rows == len(pairs)
+    nodes = np.sort(together["node"].to_numpy())
+    for number, keys in enumerate(segments):
+        assert [n >> 32 for n in nodes[of_segment(nodes, number)].tolist()] == [number] * len(keys)
 
 
 def test_neighbouring_keys_spread_evenly():

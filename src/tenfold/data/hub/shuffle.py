@@ -18,20 +18,17 @@ from tenfold.core.segment import Segment
 from tenfold.data.hub.writer import SegmentWriter
 from tenfold.errors import ConfigError
 
+ROW = "row_number"
+"""uint64: which row of its segment a scattered row is about."""
 NODE = "node"
-"""uint64: which record a row is about, `segment << 32 | row` over the segments of a snapshot."""
-
-
-def node_ids(segment: int, first_row: int, num_rows: int) -> np.ndarray:
-    """uint64 (num_rows,): the names of `num_rows` records of a segment from `first_row` on."""
-    start = np.uint64(segment << 32 | first_row)
-    return start + np.arange(num_rows, dtype=np.uint64)
+"""uint64: which record of the snapshot: `segment << 32 | row`. Only what gathers knows the segment's number,
+so a scattered file stays good when segments come before it."""
 
 
 def scatter(
     batches: Iterable[pa.RecordBatch], key: str, partitions: int, path: Path, schema: pa.Schema
 ) -> Segment:
-    """Rows of `batches` by `mixed(key) % partitions`; `key` is a uint64 column.
+    """Rows of `batches` by `mixed(key) % partitions`; `key` is a uint64 column, and there is one named ROW.
 
     Holds all rows of one segment in memory: give it the columns that are needed, not all.
     """
@@ -50,13 +47,21 @@ def scatter(
         return writer.close()
 
 
-def gather(paths: Sequence[Path], partition: int, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of one partition out of all scattered files, in the order of `paths`."""
+def gather(paths: Sequence[Path], partition: int) -> pa.Table:
+    """The rows of one partition out of all scattered files, in the order of `paths`; NODE instead of ROW."""
     parts = []
-    for path in paths:
+    for number, path in enumerate(paths):
         with pq.ParquetFile(path, memory_map=True) as file:
-            parts.append(file.read_row_group(partition, columns=columns, use_threads=False))
+            part = file.read_row_group(partition, use_threads=False)
+        nodes = part[ROW].to_numpy() | np.uint64(number << 32)
+        parts.append(part.drop_columns([ROW]).append_column(NODE, pa.array(nodes)))
     return pa.concat_tables(parts)
+
+
+def of_segment(nodes: np.ndarray, number: int) -> slice:
+    """Where the nodes of a segment stand among ascending `nodes`."""
+    first, last = np.searchsorted(nodes, np.array([number, number + 1], np.uint64) << np.uint64(32))
+    return slice(int(first), int(last))
 
 
 def mixed(keys: np.ndarray) -> np.ndarray:

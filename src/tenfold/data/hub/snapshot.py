@@ -35,6 +35,33 @@ class Origin:
     """Cause -> things that could not be read at all."""
 
 
+def derived(
+    ctx: Context,
+    parent: Snapshot,
+    segments: Iterable[tuple[Segment, FileRef]],
+    recipe: Sequence[Mapping[str, Any]],
+    lost: Mapping[str, FileRef] | None = None,
+    causes: Mapping[str, int] | None = None,
+) -> Draft:
+    """A snapshot made of another one by `recipe`, with the quarantine and the losses that one had. `lost`:
+    files of further losses, `causes`: how many of each. Metrics as `write_snapshot`."""
+    draft = ctx.draft(Snapshot.kind)
+    for file, ref in parent.files.items():
+        if file.startswith(("quarantine/", "lost/")):
+            draft.include(file, ref)
+    for file, ref in (lost or {}).items():
+        draft.include(file, ref)
+    content = parent.content
+    origin = Origin(
+        modality=content["modality"],
+        recipe=[*content["recipe"]["steps"], *recipe],
+        parents=[parent.digest],
+        lost=Counter(content["lost"]) + Counter(causes or {}),
+        quarantine=content["quarantine"],
+    )
+    return write_snapshot(ctx, draft, segments, origin)
+
+
 def write_snapshot(
     ctx: Context, draft: Draft, segments: Iterable[tuple[Segment, FileRef]], origin: Origin
 ) -> Draft:
