@@ -40,7 +40,17 @@ def members(stream: Stream, match: tuple[str, ...]) -> Iterator[Stream | Quarant
 
 
 class _Header(tarfile.TarInfo):
-    """Refuses the long names and attributes that tarfile would read into memory whatever their size."""
+    """Refuses the long names and attributes that tarfile would read into memory whatever their size, and
+    broken headers behind the first one, which tarfile takes for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> tarfile.TarInfo:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) and any(buf):  # neither the end of the stream nor the zeros at the end
+                raise tarfile.ReadError(str(error)) from None
+            raise
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
         extended = self.type in (
@@ -57,18 +67,13 @@ class _Header(tarfile.TarInfo):
 
 def _tar(stream: Stream) -> Iterator[Stream | Quarantined]:
     try:
-        archive = tarfile.open(fileobj=cast(Any, stream), mode="r|", tarinfo=_Header)
-        for info in archive:
-            archive.members = []  # it would keep them all
-            place = f"{stream.place}/{_clean(info.name)}"
-            if info.issparse():
-                yield Quarantined(place, "special_file", "a sparse file, whose size is made of nothing")
-            elif info.isreg():
-                file = archive.extractfile(info)
-                assert file is not None
-                yield Stream(place, cast(BinaryIO, _Member(file)), stream.limits)
-            elif not info.isdir():
-                yield Quarantined(place, "special_file", "a link or a device inside an archive")
+        with tarfile.open(fileobj=cast(Any, stream), mode="r|", tarinfo=_Header) as archive:
+            for info in archive:
+                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+                yield from _tar_member(archive, info, stream)
+        while rest := stream.read(1 << 20):  # to its end, where gzip has its checksum
+            if rest.strip(b"\0"):
+                raise tarfile.ReadError("more data behind its end")
     except (tarfile.TarError, ValueError, EOFError, OverflowError) as error:
         fault = stream.fault()
         yield Quarantined(
@@ -76,6 +81,18 @@ def _tar(stream: Stream) -> Iterator[Stream | Quarantined]:
             fault.cause if fault else "corrupt",
             fault.fact if fault else f"no whole tar archive: {error}",
         )
+
+
+def _tar_member(
+    archive: tarfile.TarFile, info: tarfile.TarInfo, stream: Stream
+) -> Iterator[Stream | Quarantined]:
+    place = f"{stream.place}/{_clean(info.name)}"
+    if info.issparse():
+        yield Quarantined(place, "special_file", "a sparse file, whose size is made of nothing")
+    elif info.isreg() and (file := archive.extractfile(info)) is not None:
+        yield Stream(place, cast(BinaryIO, _Member(file)), stream.limits)
+    elif not info.isdir():
+        yield Quarantined(place, "special_file", "a link or a device inside an archive")
 
 
 def _zip(stream: Stream) -> Iterator[Stream | Quarantined]:

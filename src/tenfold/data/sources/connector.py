@@ -61,6 +61,7 @@ class Connector(Protocol):
     @property
     def authority(self) -> float:
         """0 to 1."""
+
     @property
     def half_life_days(self) -> float | None:
         """After this many days its content counts half; null: it does not age."""

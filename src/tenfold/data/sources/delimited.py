@@ -137,7 +137,7 @@ class _Lines:
         self._waiting.extendleft(reversed(lines))
 
     def ahead(self, count: int) -> list[str]:
-        taken = []
+        taken: list[tuple[int, encoding.Text | Quarantined]] = []
         while len(taken) < count and (line := self.take()):
             taken.append(line)
         self.put_back(taken)
@@ -168,15 +168,14 @@ def _rows(lines: _Lines, delimiter: str) -> Iterator[_Row | Quarantined]:
             yield _row(first[0], first[1], lines, delimiter)
 
 
-def _row(
-    number: int, first: encoding.Text, lines: _Lines, delimiter: str
-) -> _Row | Quarantined:
+def _row(number: int, first: encoding.Text, lines: _Lines, delimiter: str) -> _Row | Quarantined:
     """The row that begins in this line; it takes further lines while a quote is open.
 
     A failed row puts all lines but its first one back. That stays linear: a line within quotes that does
     not end them cannot begin quotes itself, so the lines read in vain are read once more, not again.
     """
-    place, used, whole = f"{lines.place}:{number}", [], [first]
+    place, whole = f"{lines.place}:{number}", [first]
+    used: list[tuple[int, encoding.Text | Quarantined]] = []
     size = len(first.text)
 
     def feed() -> Iterator[str]:

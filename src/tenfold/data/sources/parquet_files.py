@@ -68,7 +68,9 @@ class ParquetFiles(FileSource):
             rows = max(1, min(_ROWS, self.limits.row_bytes // average))
             done = begin
             try:
-                for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
+                for batch in file.iter_batches(
+                    batch_size=rows, row_groups=[group], use_threads=False
+                ):
                     for value in batch.to_pylist():
                         yield self._record(value, f"{stream.place}#row={done}")
                         done += 1
@@ -78,20 +80,23 @@ class ParquetFiles(FileSource):
 
     def _record(self, value: dict[str, Any], place: str) -> Found | Quarantined:
         if self.modality == "image":
-            return self._image(dict(value), place)
+            return self._image(value, place)
         text = self.field if self.modality == "text" else None
-        return Fields(text=text, time=self.time_field, licence=self.licence_field).record(value, place)
+        return Fields(text=text, time=self.time_field, licence=self.licence_field).record(
+            value, place
+        )
 
     def _image(self, value: dict[str, Any], place: str) -> Found | Quarantined:
-        held = value.pop(self.field, None)
+        rest = {name: item for name, item in value.items() if name != self.field}
+        held: Any = value.get(self.field)
         if isinstance(held, dict):  # as Hugging Face's datasets keep images: {bytes, path}
-            held, value["path"] = held.get("bytes"), held.get("path")
+            held, rest["path"] = held.get("bytes"), held.get("path")
         if not isinstance(held, bytes):
             return Quarantined(place, "field", f"no bytes of an image under {self.field!r}")
         made = image(held, place, self.limits)
         if isinstance(made, Found):
-            made.meta.update(value)
-            made.time = moment(value.get(self.time_field or "")) or made.time
+            made.meta.update(rest)
+            made.time = moment(value[self.time_field]) if self.time_field in value else made.time
         return made
 
 

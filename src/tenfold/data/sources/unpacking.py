@@ -82,7 +82,11 @@ class Unpacked(io.RawIOBase):
         self.fault: Fault | None = None
         self._reported: Fault | None = None
         self._came = self._went = 0
-        self._ahead = self._take()
+        self._ahead = b""
+        try:
+            self._ahead = self._take()
+        except _BROKEN as error:
+            self._fail(*_named(error))
         self._make = self._maker()
         self._member: _Decompressor | None = self._make() if self._make else None
         self._zstd: Any = None
@@ -105,19 +109,8 @@ class Unpacked(io.RawIOBase):
         want = min(len(buffer), _OUT_BYTES)
         try:
             data = self._plain(want) if self.plain else self._unpack(want)
-        except (zlib.error, lzma.LZMAError, pa.ArrowException, ValueError) as error:
-            self._fail("corrupt", f"not what its packing says: {error}")
-            return 0
-        except EOFError:
-            self._fail("truncated", "the packed stream stops before its end")
-            return 0
-        except OSError as error:  # bz2 says OSError for bad data, Arrow for bad frames
-            if "Truncated" in str(error):  # Arrow's words for a Zstandard frame cut short
-                self._fail("truncated", "the packed stream stops before its end")
-            elif error.errno is None:
-                self._fail("corrupt", f"not what its packing says: {error}")
-            else:
-                self._fail("io", f"cannot be read: {error.strerror}")
+        except _BROKEN as error:
+            self._fail(*_named(error))
             return 0
         self._went += len(data)
         if not self.plain:
@@ -199,6 +192,19 @@ class Unpacked(io.RawIOBase):
 
     def _fail(self, cause: str, fact: str) -> None:
         self.fault = self._reported = Fault(cause, fact)
+
+
+_BROKEN = (zlib.error, lzma.LZMAError, pa.ArrowException, ValueError, EOFError, OSError)
+"""What the libraries raise on broken streams; bz2 and Arrow say OSError, without a number."""
+
+
+def _named(error: Exception) -> tuple[str, str]:
+    """Cause and fact."""
+    if isinstance(error, EOFError) or "Truncated" in str(error):  # Arrow's word for Zstandard
+        return "truncated", "the packed stream stops before its end"
+    if isinstance(error, OSError) and error.errno is not None:
+        return "io", f"cannot be read: {error.strerror}"
+    return "corrupt", f"not what its packing says: {error}"[:300]
 
 
 class _Joined:
