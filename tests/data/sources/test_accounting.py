@@ -144,4 +144,5 @@ def test_a_packed_file_cut_or_flipped_anywhere_is_never_silently_short(tmp_path,
     whole = [one for one in found.texts if one.encode() == text]
     # A flipped bit in a name or a time leaves all texts whole; a text that is not there has a cause.
     assert len(whole) == expected or found.quarantined
-    assert all(one.encode() == text for one in found.texts)
+    # A stream's checksum stands at its end: what was read before stays, with the fault beside it.
+    assert all(one.encode() == text for one in found.texts) or found.quarantined

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import pyarrow as pa
+
 from tenfold.data.sources import encoding
 from tenfold.data.sources.connector import RAW_BYTES, Quarantined
 from tenfold.data.sources.fields import Fields
@@ -72,6 +74,8 @@ class Delimited(FileSource):
                     if fault := _unfit(names, self.key, self.text_field):
                         yield Quarantined(row.place, *fault, row.raw)
                         return
+                    if shape is not None and shape.type is None:
+                        shape.fix(pa.struct([(name, pa.string()) for name in names]))
                 elif (made := _record(row, names, fields, self.key, keys)) is not None:
                     yield made
         if not anything:

@@ -16,6 +16,8 @@ from tenfold.data.sources.connector import RAW_BYTES, Quarantined
 from tenfold.data.sources.limits import Limits
 from tenfold.data.sources.unpacking import Fault, Unpacked
 
+_PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst")
+
 
 class Stream:
     """`place` names it; `limits` bound it. Read it forwards, once."""
@@ -24,7 +26,7 @@ class Stream:
         self.place, self.limits = place, limits
         self._packed = packed
         self._read_bytes = 0
-        self._unpacked = Unpacked(packed, limits)
+        self._unpacked = Unpacked(packed, limits, must=place.lower().endswith(_PACKED))
         self._reader: io.BufferedReader = io.BufferedReader(self._unpacked, 1 << 18)
 
     def read(self, size: int) -> bytes:

@@ -74,10 +74,10 @@ class Unpacked(io.RawIOBase):
     """The unpacked bytes of a stream; plain streams pass through. Wrap it in io.BufferedReader.
 
     Members that follow each other are one stream, as gzip says (RFC 1952, 2.2). Reading past a fault gives
-    nothing; `resume` goes on with the next gzip member, where there is one.
+    nothing; `resume` goes on with the next gzip member, where there is one. `must`: plain is a fault.
     """
 
-    def __init__(self, packed: BinaryIO, limits: Limits) -> None:
+    def __init__(self, packed: BinaryIO, limits: Limits, must: bool = False) -> None:
         self._packed, self._limits = packed, limits
         self.fault: Fault | None = None
         self._reported: Fault | None = None
@@ -94,6 +94,8 @@ class Unpacked(io.RawIOBase):
             self._zstd = pa.CompressedInputStream(
                 pa.PythonFile(_Joined(self._ahead, self._take), mode="r"), "zstd"
             )
+        if must and self.plain and self._ahead:
+            self._fail("corrupt", "packed by its name, but not by its first bytes")
 
     @property
     def plain(self) -> bool:
