@@ -63,7 +63,7 @@ class Stream:
         return self._unpacked.take_fault()
 
     def resume(self) -> bool:
-        """After `corrupt`: go on behind the damage."""
+        """After `corrupt`: go on behind the damage; false: there was none, or nothing is behind it."""
         return self._unpacked.resume()
 
     def lines(self) -> Iterator[tuple[int, bytes | Quarantined]]:

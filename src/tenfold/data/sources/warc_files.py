@@ -47,11 +47,9 @@ class WarcFiles(FileSource):
             ):
                 anything = True
                 yield self._record(entry, stream)
-            fault = stream.fault()
-            if fault is None:
-                break
-            anything = True
-            yield Quarantined(stream.place, fault.cause, fault.fact)
+            if fault := stream.fault():
+                anything = True
+                yield Quarantined(stream.place, fault.cause, fault.fact)
             if not stream.resume():
                 break
         if not anything:
@@ -66,9 +64,9 @@ class WarcFiles(FileSource):
         body = entry.reader.read(limit + 1)
         if len(body) > limit:
             return Quarantined(place, "too_long", f"more than {limit} bytes", body)
-        if fault := stream.fault():
-            return Quarantined(place, fault.cause, fault.fact, body)
-        if len(body) < declared:
+        if len(body) < declared:  # the stream's fault may lie behind this record, but not behind its end
+            if fault := stream.fault():
+                return Quarantined(place, fault.cause, fault.fact, body)
             fact = f"{len(body)} of {declared} bytes are there"
             return Quarantined(place, "truncated", fact, body)
         made = self._made(entry, place, body)
