@@ -13,7 +13,7 @@ import os
 import sqlite3
 import sys
 import urllib.parse
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -80,12 +80,16 @@ class Table:
         bare = urllib.parse.urlunsplit(parts._replace(query=""))
         object.__setattr__(self, "name", self.name or f"{bare}/{self.table or 'query'}")
         check(self)
+        Shape(self.columns)
 
     def observe(self) -> Any:
         """{rows, largest}: the count, and the largest value of `since`."""
         largest = f"max({_quoted(self.since)})" if self.since else "NULL"
-        with closing(self._connect()) as connection:
-            rows = self._run(connection, f"SELECT count(*), {largest} FROM {self._from()}", ())
+        statement = f"SELECT count(*), {largest} FROM {self._from()}"
+        with (
+            closing(self._connect()) as connection,
+            closing(self._run(connection, statement, ())) as rows,
+        ):
             count, value = next(rows)[1]
         return {"rows": count, "largest": _plain(value)}
 
@@ -101,9 +105,13 @@ class Table:
             licence=self.licence_field,
         )
         table, number = self.table or "query", 0
-        with closing(self._connect()) as connection, Keys() as keys:
+        with (
+            closing(self._connect()) as connection,
+            Keys() as keys,
+            closing(self._run(connection, *self._select(value))) as rows,
+        ):
             try:
-                for names, values in self._run(connection, *self._select(value)):
+                for names, values in rows:
                     number += 1
                     row = dict(zip(names, values, strict=True))
                     if self.since is not None:
@@ -166,31 +174,37 @@ class Table:
 
     def _run(
         self, connection: Any, statement: str, values: Sequence[Any]
-    ) -> Iterator[tuple[list[str], Sequence[Any]]]:
+    ) -> Generator[tuple[list[str], Sequence[Any]], None, None]:
         """Column names and values of each row, never all rows at once."""
         try:
-            if self._scheme().startswith("postgres"):
-                cursor = connection.cursor(name="tenfold")  # at the server; by itself it takes all
-                cursor.execute(statement, values or None)
-            elif self._scheme() == "duckdb":
-                cursor = connection.execute(statement, list(values))
-            else:
-                cursor = connection.execute(statement, values)
+            cursor = self._asked(connection, statement, values)
             rows = cursor.fetchmany(_FETCHED)
         except _faults() as error:
             raise InputError(f"cannot be read: {error}", where=self.name) from None
-        names = [column[0] for column in cursor.description]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise InputError(
-                "columns named twice",
-                where=self.name,
-                seen=twice,
-                hint="name them with AS in the query",
-            )
-        while rows:
-            for row in rows:
-                yield names, row
-            rows = cursor.fetchmany(_FETCHED)
+        with closing(cursor):
+            names = [column[0] for column in cursor.description]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise InputError(
+                    "columns named twice",
+                    where=self.name,
+                    seen=twice,
+                    hint="name them with AS in the query",
+                )
+            while rows:
+                for row in rows:
+                    yield names, row
+                rows = cursor.fetchmany(_FETCHED)
+
+    def _asked(self, connection: Any, statement: str, values: Sequence[Any]) -> Any:
+        if not self._scheme().startswith("postgres"):
+            return connection.execute(statement, list(values))
+        cursor = connection.cursor(name="tenfold")  # at the server; by itself it takes all rows
+        try:
+            cursor.execute(statement, values or None)
+        except BaseException:
+            cursor.close()
+            raise
+        return cursor
 
 
 class _Damaged(str):

@@ -50,8 +50,7 @@ class Delimited(FileSource):
     MATCH: ClassVar[tuple[str, ...]] = ("*.csv", "*.tsv", "*.tab")
 
     def __post_init__(self) -> None:
-        # Without cells: dataclasses with slots have no `super()` of their own class before 3.12.
-        FileSource.__post_init__(self)
+        FileSource.__post_init__(self)  # slots leave no `super()` before Python 3.12
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise ConfigError("one character", where="delimiter", seen=self.delimiter)
 

@@ -32,6 +32,10 @@ class JsonLines(FileSource):
 
     MATCH: ClassVar[tuple[str, ...]] = ("*.jsonl", "*.ndjson")
 
+    def __post_init__(self) -> None:
+        FileSource.__post_init__(self)  # slots leave no `super()` before Python 3.12
+        Shape(self.columns)
+
     def shape(self) -> Shape | None:
         return Shape(self.columns) if self.modality == "row" else None
 

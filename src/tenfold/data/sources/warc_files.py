@@ -64,10 +64,11 @@ class WarcFiles(FileSource):
         body = entry.reader.read(limit + 1)
         if len(body) > limit:
             return Quarantined(place, "too_long", f"more than {limit} bytes", body)
-        if len(body) < declared:  # the stream's fault may lie behind this record, but not behind its end
+        if len(body) < declared or not entry.headers.get("Content-Length"):
+            # the stream's fault may lie behind this record, but not behind its end
             if fault := stream.fault():
                 return Quarantined(place, fault.cause, fault.fact, body)
-            fact = f"{len(body)} of {declared} bytes are there"
+            fact = f"{len(body)} of {declared} bytes are there, by its head"
             return Quarantined(place, "truncated", fact, body)
         made = self._made(entry, place, body)
         if isinstance(made, Found):

@@ -80,6 +80,7 @@ class Web:
         bare = urllib.parse.urlunsplit(parts._replace(query="", fragment=""))
         object.__setattr__(self, "name", self.name or bare)
         check(self)
+        Shape(self.columns)
 
     def observe(self) -> Any:
         """{etag} where the service has one, else {digest} of the first page."""
