@@ -134,3 +134,11 @@ def test_what_is_no_page_has_a_cause(put, read):
         "1": "http_status", "2": "content_type", "3": "empty", "4": "bomb", "6": "nesting",
     }  # fmt: skip
     assert len(found.records) == 1
+
+
+def test_markup_may_be_left_to_an_operator(put, read):
+    cyrillic = "<html><meta charset=windows-1251><p>Съешь ещё этих мягких булок</p></html>"
+    found = read(kind="html", text="markup", path=put("p/a.html", cyrillic.encode("windows-1251")))
+    assert found.texts == [cyrillic]
+    found = read(kind="warc", text="markup", path=put("a.warc", record("http://a/1", OK, page(1))))
+    assert found.texts == [page(1).decode()]

@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 
 from tenfold.data.sources.connector import Quarantined
 from tenfold.data.sources.limits import Limits
@@ -44,7 +44,7 @@ class _Header(tarfile.TarInfo):
     broken headers behind the first one, which tarfile takes for the archive's end."""
 
     @classmethod
-    def frombuf(cls, buf: Any, encoding: str, errors: str) -> tarfile.TarInfo:
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Self:
         try:
             return super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:

@@ -40,25 +40,26 @@ class JsonLines(FileSource):
         return Shape(self.columns) if self.modality == "row" else None
 
     def found(self, stream: Stream, shape: Shape | None) -> Iterator[Found | Quarantined]:
-        empty = True
+        empty, fields = True, self._fields()
         for number, line in stream.lines():
             empty = False
             if isinstance(line, Quarantined):
                 yield line
             elif not line.isspace():
-                yield self._record(line, f"{stream.place}:{number}")
+                yield _record(line, f"{stream.place}:{number}", fields)
         if empty:
             yield Quarantined(stream.place, "empty", "nothing in it", b"")
-
-    def _record(self, line: bytes, place: str) -> Found | Quarantined:
-        parsed = parse(line)
-        if isinstance(parsed, Fault):
-            return Quarantined(place, parsed.cause, parsed.fact, line)
-        if not isinstance(parsed.value, dict):
-            fact = f"a {type(parsed.value).__name__}, not an object"
-            return Quarantined(place, "json", fact, line)
-        return self._fields().record(parsed.value, place, line, parsed.repaired)
 
     def _fields(self) -> Fields:
         text = self.text_field if self.modality == "text" else None
         return Fields(text=text, time=self.time_field, licence=self.licence_field)
+
+
+def _record(line: bytes, place: str, fields: Fields) -> Found | Quarantined:
+    parsed = parse(line)
+    if isinstance(parsed, Fault):
+        return Quarantined(place, parsed.cause, parsed.fact, line)
+    if not isinstance(parsed.value, dict):
+        fact = f"a {type(parsed.value).__name__}, not an object"
+        return Quarantined(place, "json", fact, line)
+    return fields.record(parsed.value, place, line, parsed.repaired)

@@ -31,18 +31,24 @@ def parse(raw: bytes) -> Parsed | Fault:
     """The value, or why there is none: `json`, `duplicate_key`, `nesting`, `encoding`, `binary`."""
     try:
         value = orjson.loads(raw)
-        if _keys_in(raw) == _keys_of(value):
+        if _has_each_key_once(raw, value):
             return Parsed(value)
     except (orjson.JSONDecodeError, RecursionError):
         pass
     return _exact(raw)
 
 
-def _keys_in(line: bytes) -> int:
-    """Keys that the bytes have: quotes before colons, those apart that stand in a string; -1: unsure."""
-    if b'\\\\":' in line or _SPACED.search(line):
-        return -1
-    return line.count(b'":') - line.count(b'\\":')
+def _has_each_key_once(raw: bytes, value: Any) -> bool:
+    """As many keys in the bytes as in the value; false also where that cannot be told cheaply.
+
+    A quote before a colon ends a key, or is one within a string, where a backslash stands before it.
+    """
+    if _SPACED.search(raw):
+        return False
+    ends, keys = raw.count(b'":'), _keys_of(value)
+    return ends == keys or (
+        b'\\\\":' not in raw and ends - raw.count(b'\\":') == keys  # no string ends in a backslash
+    )
 
 
 def _keys_of(value: Any) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, ClassVar, Literal, cast
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
@@ -18,7 +18,7 @@ from tenfold.data.sources.file_source import FileSource
 from tenfold.data.sources.http_message import parse
 from tenfold.data.sources.moment import moment
 from tenfold.data.sources.packing import Found
-from tenfold.data.sources.pages import charset, page
+from tenfold.data.sources.pages import EXTRACT, charset, page
 from tenfold.data.sources.shape import Shape
 from tenfold.data.sources.stream import Stream
 from tenfold.data.sources.text_lines import text
@@ -36,6 +36,9 @@ _PLAIN = ("text/plain", "text/markdown")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarcFiles(FileSource):
     """`kind: warc`. Places: `file#URL`."""
+
+    text: Literal["main", "markup"] = "main"
+    """Of pages: their main text, or the markup for the operator `html`."""
 
     MATCH: ClassVar[tuple[str, ...]] = ("*.warc", "*.wet", "*.arc")
 
@@ -95,7 +98,7 @@ class WarcFiles(FileSource):
     def _typed(self, content_type: str, place: str, body: bytes) -> Found | Quarantined:
         kind = content_type.partition(";")[0].strip().lower()
         if kind in _PAGES or (not kind and _PAGE.match(body)):
-            return page(body, place, charset(content_type), self.limits)
+            return page(body, place, charset(content_type), self.limits, EXTRACT[self.text])
         if kind in _PLAIN:
             return text(body, place, charset(content_type))
         return Quarantined(place, "content_type", f"neither a page nor text: {kind[:100]!r}", body)
