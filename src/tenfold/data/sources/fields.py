@@ -32,6 +32,8 @@ class Fields:
         time = moment(value.get(self.time)) if self.time else None
         own = value.get(self.licence) if self.licence else None
         licence = own if isinstance(own, str) and own else None
+        if self.text is None and not value:
+            return Quarantined(place, "empty", "a row without columns", raw)
         if self.text is None:
             return Found(place, dict(value), time, {}, repaired, licence)
         text = value.get(self.text)

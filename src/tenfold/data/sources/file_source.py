@@ -126,8 +126,14 @@ class FileSource:
         """One file's content; whatever a parser's library raises on it ends this file, not the reading."""
         try:
             yield from self.found(stream, shape)
-        except (TenfoldError, OSError):
+        except TenfoldError:
             raise
+        except OSError as error:
+            if (
+                error.errno is not None
+            ):  # the system's; libraries raise it for bad data, without a number
+                raise
+            yield Quarantined(stream.place, "corrupt", f"its reader gave up: {error}"[:500])
         except BaseException as error:
             # A panic of a Rust library (fastwarc, resiliparse) is no Exception, but no signal either.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
