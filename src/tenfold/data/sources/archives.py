@@ -13,14 +13,12 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Self, cast
 
 from tenfold.data.sources.connector import Quarantined
-from tenfold.data.sources.limits import Limits
 from tenfold.data.sources.storage import fits
 from tenfold.data.sources.stream import Stream
 
 TARS = ("*.tar", "*.tar.gz", "*.tgz", "*.tar.bz2", "*.tar.xz", "*.tar.zst")
 ZIPS = ("*.zip",)
 _HEADER_BYTES = 1 << 20
-_RATIO_FROM_BYTES = 64 << 20
 
 
 def is_archive(name: str) -> bool:
@@ -106,8 +104,9 @@ def _zip(stream: Stream) -> Iterator[Stream | Quarantined]:
         yield Quarantined(stream.place, "corrupt", f"no whole zip archive: {error}")
         return
     limits = stream.limits
-    if _bomb(sum(i.file_size for i in archive.infolist()), file.seek(0, 2), limits):
-        yield Quarantined(stream.place, "bomb", "its members unpack to far more than it holds")
+    # What the headers claim; zipfile never gives out more than they do.
+    if fact := limits.bomb(file.seek(0, 2), sum(info.file_size for info in archive.infolist())):
+        yield Quarantined(stream.place, "bomb", fact)
         return
     for info in archive.infolist():
         place = f"{stream.place}/{_clean(info.filename)}"
@@ -115,8 +114,8 @@ def _zip(stream: Stream) -> Iterator[Stream | Quarantined]:
             continue
         if info.flag_bits & 1:
             yield Quarantined(place, "password", "encrypted")
-        elif _bomb(info.file_size, info.compress_size, limits):
-            yield Quarantined(place, "bomb", f"{info.compress_size} bytes for {info.file_size}")
+        elif fact := limits.bomb(info.compress_size, info.file_size):
+            yield Quarantined(place, "bomb", fact)
         else:
             try:
                 member = archive.open(info)
@@ -125,13 +124,6 @@ def _zip(stream: Stream) -> Iterator[Stream | Quarantined]:
                 continue
             with member:
                 yield Stream(place, cast(BinaryIO, _Member(member)), limits)
-
-
-def _bomb(unpacked: int, packed: int, limits: Limits) -> bool:
-    """What zip headers claim; zipfile never gives out more than they do."""
-    return unpacked > limits.unpacked_bytes or (
-        unpacked > _RATIO_FROM_BYTES and unpacked > limits.ratio * max(packed, 1)
-    )
 
 
 def _clean(name: str) -> str:

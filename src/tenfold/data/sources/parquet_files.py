@@ -20,7 +20,6 @@ from tenfold.data.sources.stream import Stream
 
 _ROWS = 32
 """Read at once. Few: a column's dictionary may stand for far more bytes than the file says it has."""
-_RATIO_FROM_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +63,8 @@ class ParquetFiles(FileSource):
             if about.num_rows == 0:
                 continue
             packed = sum(about.column(n).total_compressed_size for n in range(about.num_columns))
-            if about.total_byte_size > max(_RATIO_FROM_BYTES, self.limits.ratio * packed):
-                fact = f"{packed} bytes unpack to {about.total_byte_size}"
-                yield Quarantined(place, "bomb", fact)
+            if bomb := self.limits.bomb(packed, about.total_byte_size):
+                yield Quarantined(place, "bomb", bomb)
                 continue
             average = max(about.total_byte_size // about.num_rows, 1)
             if average > self.limits.record_bytes:

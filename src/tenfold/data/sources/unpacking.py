@@ -17,9 +17,8 @@ import pyarrow as pa
 
 from tenfold.data.sources.limits import Limits
 
-_PIECE_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 18
 _OUT_BYTES = 1 << 20
-_RATIO_FROM_BYTES = 64 << 20
 _GZIP = b"\x1f\x8b\x08"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BZIP2 = b"BZh"
@@ -115,8 +114,8 @@ class Unpacked(io.RawIOBase):
             self._fail(*_named(error))
             return 0
         self._went += len(data)
-        if not self.plain:
-            self._weigh()
+        if not self.plain and (fact := self._limits.bomb(self._came, self._went)):
+            self._fail("bomb", fact)
         buffer[: len(data)] = data
         return len(data)
 
@@ -184,13 +183,6 @@ class Unpacked(io.RawIOBase):
                 self._ahead, self._member = self._member.unused_data, None
             if data:
                 return data
-
-    def _weigh(self) -> None:
-        limits = self._limits
-        if self._went > limits.unpacked_bytes:
-            self._fail("bomb", f"more than {limits.unpacked_bytes} bytes when unpacked")
-        elif self._went > _RATIO_FROM_BYTES and self._went > limits.ratio * self._came:
-            self._fail("bomb", f"{self._came} bytes unpack to more than {self._went}")
 
     def _fail(self, cause: str, fact: str) -> None:
         self.fault = self._reported = Fault(cause, fact)
