@@ -10,17 +10,15 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 
 from tenfold.data.sources.connector import Quarantined
-from tenfold.data.sources.limits import Limits
 from tenfold.data.sources.storage import fits
 from tenfold.data.sources.stream import Stream
 
 TARS = ("*.tar", "*.tar.gz", "*.tgz", "*.tar.bz2", "*.tar.xz", "*.tar.zst")
 ZIPS = ("*.zip",)
 _HEADER_BYTES = 1 << 20
-_RATIO_FROM_BYTES = 64 << 20
 
 
 def is_archive(name: str) -> bool:
@@ -40,7 +38,17 @@ def members(stream: Stream, match: tuple[str, ...]) -> Iterator[Stream | Quarant
 
 
 class _Header(tarfile.TarInfo):
-    """Refuses the long names and attributes that tarfile would read into memory whatever their size."""
+    """Refuses the long names and attributes that tarfile would read into memory whatever their size, and
+    broken headers behind the first one, which tarfile takes for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) and any(buf):  # neither the end of the stream nor the zeros at the end
+                raise tarfile.ReadError(str(error)) from None
+            raise
 
     def _proc_member(self, archive: tarfile.TarFile) -> Any:
         extended = self.type in (
@@ -57,18 +65,13 @@ class _Header(tarfile.TarInfo):
 
 def _tar(stream: Stream) -> Iterator[Stream | Quarantined]:
     try:
-        archive = tarfile.open(fileobj=cast(Any, stream), mode="r|", tarinfo=_Header)
-        for info in archive:
-            archive.members = []  # it would keep them all
-            place = f"{stream.place}/{_clean(info.name)}"
-            if info.issparse():
-                yield Quarantined(place, "special_file", "a sparse file, whose size is made of nothing")
-            elif info.isreg():
-                file = archive.extractfile(info)
-                assert file is not None
-                yield Stream(place, cast(BinaryIO, _Member(file)), stream.limits)
-            elif not info.isdir():
-                yield Quarantined(place, "special_file", "a link or a device inside an archive")
+        with tarfile.open(fileobj=cast(Any, stream), mode="r|", tarinfo=_Header) as archive:
+            for info in archive:
+                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+                yield from _tar_member(archive, info, stream)
+        while rest := stream.read(1 << 20):  # to its end, where gzip has its checksum
+            if rest.strip(b"\0"):
+                raise tarfile.ReadError("more data behind its end")
     except (tarfile.TarError, ValueError, EOFError, OverflowError) as error:
         fault = stream.fault()
         yield Quarantined(
@@ -76,6 +79,18 @@ def _tar(stream: Stream) -> Iterator[Stream | Quarantined]:
             fault.cause if fault else "corrupt",
             fault.fact if fault else f"no whole tar archive: {error}",
         )
+
+
+def _tar_member(
+    archive: tarfile.TarFile, info: tarfile.TarInfo, stream: Stream
+) -> Iterator[Stream | Quarantined]:
+    place = f"{stream.place}/{_clean(info.name)}"
+    if info.issparse():
+        yield Quarantined(place, "special_file", "a sparse file, whose size is made of nothing")
+    elif info.isreg() and (file := archive.extractfile(info)) is not None:
+        yield Stream(place, cast(BinaryIO, _Member(file)), stream.limits)
+    elif not info.isdir():
+        yield Quarantined(place, "special_file", "a link or a device inside an archive")
 
 
 def _zip(stream: Stream) -> Iterator[Stream | Quarantined]:
@@ -89,8 +104,9 @@ def _zip(stream: Stream) -> Iterator[Stream | Quarantined]:
         yield Quarantined(stream.place, "corrupt", f"no whole zip archive: {error}")
         return
     limits = stream.limits
-    if _bomb(sum(i.file_size for i in archive.infolist()), file.seek(0, 2), limits):
-        yield Quarantined(stream.place, "bomb", "its members unpack to far more than it holds")
+    # What the headers claim; zipfile never gives out more than they do.
+    if fact := limits.bomb(file.seek(0, 2), sum(info.file_size for info in archive.infolist())):
+        yield Quarantined(stream.place, "bomb", fact)
         return
     for info in archive.infolist():
         place = f"{stream.place}/{_clean(info.filename)}"
@@ -98,8 +114,8 @@ def _zip(stream: Stream) -> Iterator[Stream | Quarantined]:
             continue
         if info.flag_bits & 1:
             yield Quarantined(place, "password", "encrypted")
-        elif _bomb(info.file_size, info.compress_size, limits):
-            yield Quarantined(place, "bomb", f"{info.compress_size} bytes for {info.file_size}")
+        elif fact := limits.bomb(info.compress_size, info.file_size):
+            yield Quarantined(place, "bomb", fact)
         else:
             try:
                 member = archive.open(info)
@@ -108,13 +124,6 @@ def _zip(stream: Stream) -> Iterator[Stream | Quarantined]:
                 continue
             with member:
                 yield Stream(place, cast(BinaryIO, _Member(member)), limits)
-
-
-def _bomb(unpacked: int, packed: int, limits: Limits) -> bool:
-    """What zip headers claim; zipfile never gives out more than they do."""
-    return unpacked > limits.unpacked_bytes or (
-        unpacked > _RATIO_FROM_BYTES and unpacked > limits.ratio * max(packed, 1)
-    )
 
 
 def _clean(name: str) -> str:

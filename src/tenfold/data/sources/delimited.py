@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import pyarrow as pa
+
 from tenfold.data.sources import encoding
 from tenfold.data.sources.connector import RAW_BYTES, Quarantined
 from tenfold.data.sources.fields import Fields
@@ -48,8 +50,7 @@ class Delimited(FileSource):
     MATCH: ClassVar[tuple[str, ...]] = ("*.csv", "*.tsv", "*.tab")
 
     def __post_init__(self) -> None:
-        # Without cells: dataclasses with slots have no `super()` of their own class before 3.12.
-        FileSource.__post_init__(self)
+        FileSource.__post_init__(self)  # slots leave no `super()` before Python 3.12
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise ConfigError("one character", where="delimiter", seen=self.delimiter)
 
@@ -72,6 +73,8 @@ class Delimited(FileSource):
                     if fault := _unfit(names, self.key, self.text_field):
                         yield Quarantined(row.place, *fault, row.raw)
                         return
+                    if shape is not None and shape.type is None:
+                        shape.fix(pa.struct([(name, pa.string()) for name in names]))
                 elif (made := _record(row, names, fields, self.key, keys)) is not None:
                     yield made
         if not anything:
@@ -137,7 +140,7 @@ class _Lines:
         self._waiting.extendleft(reversed(lines))
 
     def ahead(self, count: int) -> list[str]:
-        taken = []
+        taken: list[tuple[int, encoding.Text | Quarantined]] = []
         while len(taken) < count and (line := self.take()):
             taken.append(line)
         self.put_back(taken)
@@ -168,15 +171,14 @@ def _rows(lines: _Lines, delimiter: str) -> Iterator[_Row | Quarantined]:
             yield _row(first[0], first[1], lines, delimiter)
 
 
-def _row(
-    number: int, first: encoding.Text, lines: _Lines, delimiter: str
-) -> _Row | Quarantined:
+def _row(number: int, first: encoding.Text, lines: _Lines, delimiter: str) -> _Row | Quarantined:
     """The row that begins in this line; it takes further lines while a quote is open.
 
     A failed row puts all lines but its first one back. That stays linear: a line within quotes that does
     not end them cannot begin quotes itself, so the lines read in vain are read once more, not again.
     """
-    place, used, whole = f"{lines.place}:{number}", [], [first]
+    place, whole = f"{lines.place}:{number}", [first]
+    used: list[tuple[int, encoding.Text | Quarantined]] = []
     size = len(first.text)
 
     def feed() -> Iterator[str]:

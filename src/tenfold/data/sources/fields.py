@@ -32,14 +32,20 @@ class Fields:
         time = moment(value.get(self.time)) if self.time else None
         own = value.get(self.licence) if self.licence else None
         licence = own if isinstance(own, str) and own else None
+        if self.text is None and not value:
+            return Quarantined(place, "empty", "a row without columns", raw)
         if self.text is None:
             return Found(place, dict(value), time, {}, repaired, licence)
         text = value.get(self.text)
         if not isinstance(text, str):
             fact = f"no text under {self.text!r}, it has: {', '.join(map(str, value))}"[:300]
-            return Quarantined(place, "field", fact.encode("utf-8", "replace").decode(), _raw(raw, value))
+            return Quarantined(
+                place, "field", fact.encode("utf-8", "replace").decode(), _raw(raw, value)
+            )
         if not text or text.isspace():
-            return Quarantined(place, "empty", f"nothing but blanks under {self.text!r}", _raw(raw, value))
+            return Quarantined(
+                place, "empty", f"nothing but blanks under {self.text!r}", _raw(raw, value)
+            )
         if "\0" in text:
             text, repaired = text.replace("\0", "\ufffd"), (*repaired, "nul")
         meta = {name: item for name, item in value.items() if name != self.text}

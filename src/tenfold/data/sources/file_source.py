@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tenfold.data.sources import archives
-from tenfold.data.sources.bucket import Bucket, S3
+from tenfold.data.sources.bucket import S3, Bucket
 from tenfold.data.sources.connector import Item, Quarantined
 from tenfold.data.sources.limits import Limits
 from tenfold.data.sources.packing import Found, Packer
@@ -39,8 +39,8 @@ class FileSource:
     """Only files (and members of archives) of these names, for instance `*.txt`; default: the kind's."""
     time: Literal["none", "modified"] = "none"
     """Where the content has no time of its own: none, or when the file was last changed."""
-    limits: Limits = Limits()
-    s3: S3 = S3()
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    s3: S3 = dataclasses.field(default_factory=S3)
     """How to reach `s3://`."""
     directory: str = dataclasses.field(default="", compare=False, repr=False)
     """Relative paths start here. Set by who reads the factory file; no setting."""
@@ -98,9 +98,7 @@ class FileSource:
         raise NotImplementedError
 
     def _entries(self) -> Iterator[Entry | Quarantined]:
-        return self._storage().entries(
-            (self.match or self.MATCH) + archives.TARS + archives.ZIPS
-        )
+        return self._storage().entries((self.match or self.MATCH) + archives.TARS + archives.ZIPS)
 
     def _storage(self) -> Storage:
         if self.path.startswith("s3://"):
@@ -113,8 +111,10 @@ class FileSource:
                 stream = Stream(entry.name, file, self.limits)
                 if archives.is_archive(entry.name):
                     for member in archives.members(stream, self.match or self.MATCH):
-                        yield from [member] if isinstance(member, Quarantined) else self._guarded(
-                            member, shape
+                        yield from (
+                            [member]
+                            if isinstance(member, Quarantined)
+                            else self._guarded(member, shape)
                         )
                     yield from _faults(stream)
                 else:
@@ -126,14 +126,22 @@ class FileSource:
         """One file's content; whatever a parser's library raises on it ends this file, not the reading."""
         try:
             yield from self.found(stream, shape)
-        except (TenfoldError, OSError):
+        except TenfoldError:
             raise
+        except OSError as error:
+            if (
+                error.errno is not None
+            ):  # the system's; libraries raise it for bad data, without a number
+                raise
+            yield Quarantined(stream.place, "corrupt", f"its reader gave up: {error}"[:500])
         except BaseException as error:
             # A panic of a Rust library (fastwarc, resiliparse) is no Exception, but no signal either.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             fact = f"its reader gave up: {type(error).__name__}: {error}"
-            yield Quarantined(stream.place, "reader", fact.encode("utf-8", "replace").decode()[:500])
+            yield Quarantined(
+                stream.place, "reader", fact.encode("utf-8", "replace").decode()[:500]
+            )
         yield from _faults(stream)
 
 

@@ -10,6 +10,6 @@ from resiliparse.parse.html import HTMLTree
 def main_text(html: bytes, encoding: str | None) -> str:
     """`encoding`: as HTTP says; null: as the page or its bytes say."""
     chosen = encoding or detect_encoding(html, from_html_meta=True)
-    tree = HTMLTree.parse(bytes_to_str(html, chosen))
+    tree = HTMLTree.parse(bytes_to_str(html, chosen or "utf-8"))
     text: str = extract_plain_text(tree, main_content=True)
     return text

@@ -9,6 +9,9 @@ from dataclasses import dataclass, fields
 
 from tenfold.errors import ConfigError
 
+_RATIO_FROM_BYTES = 64 << 20
+"""Below it, a ratio says nothing: a small file of blanks is no danger."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -31,6 +34,14 @@ class Limits:
     """A batch is handed on when its payload has reached this."""
     rows: int = 1024
     """A batch is handed on when it has this many records."""
+
+    def bomb(self, packed: int, unpacked: int) -> str | None:
+        """Why `packed` bytes that become so many are a bomb; null: they are none."""
+        if unpacked > self.unpacked_bytes:
+            return f"more than {self.unpacked_bytes} bytes when unpacked"
+        if unpacked > max(_RATIO_FROM_BYTES, self.ratio * packed):
+            return f"{packed} bytes unpack to {unpacked}, or more"
+        return None
 
     def __post_init__(self) -> None:
         for setting in fields(self):

@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -29,10 +29,20 @@ _NEVER_CLOSED = frozenset(
 _HEAD_BYTES = 4096
 
 
+def _markup(html: bytes, encoding: str | None) -> str:
+    return html.decode(encoding or "utf-8", "replace")
+
+
+EXTRACT: dict[str, Callable[[bytes, str | None], str]] = {"main": main_text, "markup": _markup}
+"""What the setting `text` may be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages(FileSource):
-    """`kind: html`. One record a page: its main text. Places: the file."""
+    """`kind: html`. One record a page. Places: the file."""
 
+    text: Literal["main", "markup"] = "main"
+    """`markup`: the page as it is, for the operator `html` to work on, on many cores."""
     encoding: str | None = None
 
     MATCH: ClassVar[tuple[str, ...]] = ("*.html", "*.htm", "*.xhtml")
@@ -42,7 +52,7 @@ class Pages(FileSource):
         yield (
             data
             if isinstance(data, Quarantined)
-            else page(data, stream.place, self.encoding, self.limits)
+            else page(data, stream.place, self.encoding, self.limits, EXTRACT[self.text])
         )
 
 
@@ -51,9 +61,9 @@ def page(
     place: str,
     declared: str | None,
     limits: Limits,
-    extract: Callable[[bytes, str | None], str] = main_text,
+    extract: Callable[[bytes, str | None], str],
 ) -> Found | Quarantined:
-    """The record of a page, or why there is none."""
+    """The record of a page, or why there is none. `extract`: UTF-8 bytes and "utf-8" -> text."""
     if too_deep(html, limits.nesting):
         fact = f"more than {limits.nesting} elements inside each other"
         return Quarantined(place, "nesting", fact, html)

@@ -18,7 +18,8 @@ from tenfold.data.sources.packing import Found
 from tenfold.data.sources.shape import Shape
 from tenfold.data.sources.stream import Stream
 
-_ROWS = 256
+_ROWS = 32
+"""Read at once. Few: a column's dictionary may stand for far more bytes than the file says it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,10 @@ class ParquetFiles(FileSource):
             number += about.num_rows
             if about.num_rows == 0:
                 continue
+            packed = sum(about.column(n).total_compressed_size for n in range(about.num_columns))
+            if bomb := self.limits.bomb(packed, about.total_byte_size):
+                yield Quarantined(place, "bomb", bomb)
+                continue
             average = max(about.total_byte_size // about.num_rows, 1)
             if average > self.limits.record_bytes:
                 yield Quarantined(place, "too_long", f"rows of {average} bytes")
@@ -68,7 +73,9 @@ class ParquetFiles(FileSource):
             rows = max(1, min(_ROWS, self.limits.row_bytes // average))
             done = begin
             try:
-                for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
+                for batch in file.iter_batches(
+                    batch_size=rows, row_groups=[group], use_threads=False
+                ):
                     for value in batch.to_pylist():
                         yield self._record(value, f"{stream.place}#row={done}")
                         done += 1
@@ -78,20 +85,23 @@ class ParquetFiles(FileSource):
 
     def _record(self, value: dict[str, Any], place: str) -> Found | Quarantined:
         if self.modality == "image":
-            return self._image(dict(value), place)
+            return self._image(value, place)
         text = self.field if self.modality == "text" else None
-        return Fields(text=text, time=self.time_field, licence=self.licence_field).record(value, place)
+        return Fields(text=text, time=self.time_field, licence=self.licence_field).record(
+            value, place
+        )
 
     def _image(self, value: dict[str, Any], place: str) -> Found | Quarantined:
-        held = value.pop(self.field, None)
+        rest = {name: item for name, item in value.items() if name != self.field}
+        held: Any = value.get(self.field)
         if isinstance(held, dict):  # as Hugging Face's datasets keep images: {bytes, path}
-            held, value["path"] = held.get("bytes"), held.get("path")
+            held, rest["path"] = held.get("bytes"), held.get("path")
         if not isinstance(held, bytes):
             return Quarantined(place, "field", f"no bytes of an image under {self.field!r}")
         made = image(held, place, self.limits)
         if isinstance(made, Found):
-            made.meta.update(value)
-            made.time = moment(value.get(self.time_field or "")) or made.time
+            made.meta.update(rest)
+            made.time = moment(value[self.time_field]) if self.time_field in value else made.time
         return made
 
 

@@ -53,9 +53,7 @@ class Shape:
         self._type = struct
         self._names = frozenset(field.name for field in struct)
 
-    def column(
-        self, rows: Sequence[Mapping[str, Any]]
-    ) -> tuple[pa.Array, list[str | None] | None]:
+    def column(self, rows: Sequence[Mapping[str, Any]]) -> tuple[pa.Array, list[str | None] | None]:
         """The rows as a struct array; where some do not fit, only those that do, and a fault per row."""
         if self._type is None:
             self.fix(_inferred(rows))
@@ -65,7 +63,9 @@ class Shape:
             rows = [self._as_text(row) for row in rows]
             faults = [self._fault(row) for row in rows]
             return (
-                pa.array([row for row, f in zip(rows, faults, strict=True) if f is None], self._type),
+                pa.array(
+                    [row for row, f in zip(rows, faults, strict=True) if f is None], self._type
+                ),
                 faults,
             )
 
@@ -106,8 +106,10 @@ def _kind(values: list[Any]) -> pa.DataType:
         found = pa.array(values).type
     except _REFUSALS:
         return pa.string()
-    if pa.types.is_null(found) or pa.types.is_decimal(found) or pa.types.is_nested(found):
-        return pa.string()  # nothing known yet; digits yet to come; fields yet to come
+    inner = found.value_type if pa.types.is_list(found) else found
+    unsure = (pa.types.is_null, pa.types.is_decimal, pa.types.is_nested)  # more may come later
+    if isinstance(inner, pa.BaseExtensionType) or any(is_(inner) for is_ in unsure):
+        return pa.string()
     return pa.timestamp("us", tz="UTC") if pa.types.is_timestamp(found) and found.tz else found
 
 

@@ -16,6 +16,8 @@ from tenfold.data.sources.connector import RAW_BYTES, Quarantined
 from tenfold.data.sources.limits import Limits
 from tenfold.data.sources.unpacking import Fault, Unpacked
 
+_PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst")
+
 
 class Stream:
     """`place` names it; `limits` bound it. Read it forwards, once."""
@@ -24,7 +26,7 @@ class Stream:
         self.place, self.limits = place, limits
         self._packed = packed
         self._read_bytes = 0
-        self._unpacked = Unpacked(packed, limits)
+        self._unpacked = Unpacked(packed, limits, must=place.lower().endswith(_PACKED))
         self._reader: io.BufferedReader = io.BufferedReader(self._unpacked, 1 << 18)
 
     def read(self, size: int) -> bytes:
@@ -61,7 +63,7 @@ class Stream:
         return self._unpacked.take_fault()
 
     def resume(self) -> bool:
-        """After `corrupt`: go on behind the damage."""
+        """After `corrupt`: go on behind the damage; false: there was none, or nothing is behind it."""
         return self._unpacked.resume()
 
     def lines(self) -> Iterator[tuple[int, bytes | Quarantined]]:
@@ -98,7 +100,10 @@ class Stream:
                 number += 1
             if len(line) > limit:
                 fact = f"a line of more than {limit} bytes"
-                yield number, Quarantined(f"{self.place}:{number}", "too_long", fact, line[:RAW_BYTES])
+                yield (
+                    number,
+                    Quarantined(f"{self.place}:{number}", "too_long", fact, line[:RAW_BYTES]),
+                )
                 while line and not line.endswith(b"\n"):
                     line = reader.readline(1 << 20)
             else:
@@ -124,7 +129,9 @@ class _Wide(io.RawIOBase):
             try:
                 self._ready = self._decoder.decode(data, final=not data).encode()
             except UnicodeDecodeError as error:
-                self.fault = Fault("encoding", f"marked as {self._name}, but broken: {error.reason}")
+                self.fault = Fault(
+                    "encoding", f"marked as {self._name}, but broken: {error.reason}"
+                )
             if not data:
                 break
         count = min(len(view), len(self._ready))

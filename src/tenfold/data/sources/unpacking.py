@@ -17,9 +17,8 @@ import pyarrow as pa
 
 from tenfold.data.sources.limits import Limits
 
-_PIECE_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 18
 _OUT_BYTES = 1 << 20
-_RATIO_FROM_BYTES = 64 << 20
 _GZIP = b"\x1f\x8b\x08"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BZIP2 = b"BZh"
@@ -74,15 +73,19 @@ class Unpacked(io.RawIOBase):
     """The unpacked bytes of a stream; plain streams pass through. Wrap it in io.BufferedReader.
 
     Members that follow each other are one stream, as gzip says (RFC 1952, 2.2). Reading past a fault gives
-    nothing; `resume` goes on with the next gzip member, where there is one.
+    nothing; `resume` goes on with the next gzip member, where there is one. `must`: plain is a fault.
     """
 
-    def __init__(self, packed: BinaryIO, limits: Limits) -> None:
+    def __init__(self, packed: BinaryIO, limits: Limits, must: bool = False) -> None:
         self._packed, self._limits = packed, limits
         self.fault: Fault | None = None
         self._reported: Fault | None = None
         self._came = self._went = 0
-        self._ahead = self._take()
+        self._ahead = b""
+        try:
+            self._ahead = self._take()
+        except _BROKEN as error:
+            self._fail(*_named(error))
         self._make = self._maker()
         self._member: _Decompressor | None = self._make() if self._make else None
         self._zstd: Any = None
@@ -90,6 +93,8 @@ class Unpacked(io.RawIOBase):
             self._zstd = pa.CompressedInputStream(
                 pa.PythonFile(_Joined(self._ahead, self._take), mode="r"), "zstd"
             )
+        if must and self.plain and self._ahead:
+            self._fail("corrupt", "packed by its name, but not by its first bytes")
 
     @property
     def plain(self) -> bool:
@@ -105,23 +110,12 @@ class Unpacked(io.RawIOBase):
         want = min(len(buffer), _OUT_BYTES)
         try:
             data = self._plain(want) if self.plain else self._unpack(want)
-        except (zlib.error, lzma.LZMAError, pa.ArrowException, ValueError) as error:
-            self._fail("corrupt", f"not what its packing says: {error}")
-            return 0
-        except EOFError:
-            self._fail("truncated", "the packed stream stops before its end")
-            return 0
-        except OSError as error:  # bz2 says OSError for bad data, Arrow for bad frames
-            if "Truncated" in str(error):  # Arrow's words for a Zstandard frame cut short
-                self._fail("truncated", "the packed stream stops before its end")
-            elif error.errno is None:
-                self._fail("corrupt", f"not what its packing says: {error}")
-            else:
-                self._fail("io", f"cannot be read: {error.strerror}")
+        except _BROKEN as error:
+            self._fail(*_named(error))
             return 0
         self._went += len(data)
-        if not self.plain:
-            self._weigh()
+        if not self.plain and (fact := self._limits.bomb(self._came, self._went)):
+            self._fail("bomb", fact)
         buffer[: len(data)] = data
         return len(data)
 
@@ -190,15 +184,21 @@ class Unpacked(io.RawIOBase):
             if data:
                 return data
 
-    def _weigh(self) -> None:
-        limits = self._limits
-        if self._went > limits.unpacked_bytes:
-            self._fail("bomb", f"more than {limits.unpacked_bytes} bytes when unpacked")
-        elif self._went > _RATIO_FROM_BYTES and self._went > limits.ratio * self._came:
-            self._fail("bomb", f"{self._came} bytes unpack to more than {self._went}")
-
     def _fail(self, cause: str, fact: str) -> None:
         self.fault = self._reported = Fault(cause, fact)
+
+
+_BROKEN = (zlib.error, lzma.LZMAError, pa.ArrowException, ValueError, EOFError, OSError)
+"""What the libraries raise on broken streams; bz2 and Arrow say OSError, without a number."""
+
+
+def _named(error: Exception) -> tuple[str, str]:
+    """Cause and fact."""
+    if isinstance(error, EOFError) or "Truncated" in str(error):  # Arrow's word for Zstandard
+        return "truncated", "the packed stream stops before its end"
+    if isinstance(error, OSError) and error.errno is not None:
+        return "io", f"cannot be read: {error.strerror}"
+    return "corrupt", f"not what its packing says: {error}"[:300]
 
 
 class _Joined:

@@ -6,23 +6,30 @@ archive's own description are no content and are passed over; a response that is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar, Literal, cast
 
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from tenfold.data.sources.connector import Quarantined
 from tenfold.data.sources.file_source import FileSource
+from tenfold.data.sources.http_message import parse
 from tenfold.data.sources.moment import moment
 from tenfold.data.sources.packing import Found
-from tenfold.data.sources.pages import charset, page
+from tenfold.data.sources.pages import EXTRACT, charset, page
 from tenfold.data.sources.shape import Shape
 from tenfold.data.sources.stream import Stream
 from tenfold.data.sources.text_lines import text
+from tenfold.data.sources.unpacking import Fault
 
 _CONTENT = WarcRecordType.response | WarcRecordType.conversion | WarcRecordType.resource
 _PAGES = ("text/html", "application/xhtml+xml")
+_PAGE = re.compile(
+    rb"\s*<(!--|!doctype html\b|(html|head|body|div|title|script|p|table|a|br|h1|b|style)\b)", re.I
+)
+"""What a page begins with where nothing is said of its type (WHATWG MIME Sniffing, 7.1)."""
 _PLAIN = ("text/plain", "text/markdown")
 
 
@@ -30,19 +37,22 @@ _PLAIN = ("text/plain", "text/markdown")
 class WarcFiles(FileSource):
     """`kind: warc`. Places: `file#URL`."""
 
+    text: Literal["main", "markup"] = "main"
+    """Of pages: their main text, or the markup for the operator `html`."""
+
     MATCH: ClassVar[tuple[str, ...]] = ("*.warc", "*.wet", "*.arc")
 
     def found(self, stream: Stream, shape: Shape | None) -> Iterator[Found | Quarantined]:
         anything = False
         while True:
-            for entry in ArchiveIterator(stream, record_types=_CONTENT, parse_http=True):
+            for entry in ArchiveIterator(
+                cast(BinaryIO, stream), record_types=_CONTENT, parse_http=False
+            ):
                 anything = True
                 yield self._record(entry, stream)
-            fault = stream.fault()
-            if fault is None:
-                break
-            anything = True
-            yield Quarantined(stream.place, fault.cause, fault.fact)
+            if fault := stream.fault():
+                anything = True
+                yield Quarantined(stream.place, fault.cause, fault.fact)
             if not stream.resume():
                 break
         if not anything:
@@ -57,10 +67,11 @@ class WarcFiles(FileSource):
         body = entry.reader.read(limit + 1)
         if len(body) > limit:
             return Quarantined(place, "too_long", f"more than {limit} bytes", body)
-        if fault := stream.fault():
-            return Quarantined(place, fault.cause, fault.fact, body)
-        if len(body) < declared:
-            fact = f"{len(body)} of {declared} bytes are there"
+        if len(body) < declared or not entry.headers.get("Content-Length"):
+            # the stream's fault may lie behind this record, but not behind its end
+            if fault := stream.fault():
+                return Quarantined(place, fault.cause, fault.fact, body)
+            fact = f"{len(body)} of {declared} bytes are there, by its head"
             return Quarantined(place, "truncated", fact, body)
         made = self._made(entry, place, body)
         if isinstance(made, Found):
@@ -72,20 +83,22 @@ class WarcFiles(FileSource):
         if not body:
             return Quarantined(place, "empty", "nothing in it", b"")
         if entry.record_type != WarcRecordType.response:
-            kind = entry.headers.get("Content-Type") or "text/plain"
             if entry.record_type == WarcRecordType.conversion:
                 return text(body, place, None)
-            return self._typed(kind, place, body)
-        http = entry.http_headers
-        status = http.status_code if http is not None else None
-        if status is not None and status != 200:
-            return Quarantined(place, "http_status", f"HTTP status {status}", body)
-        return self._typed((http.get("Content-Type") if http is not None else None) or "", place, body)
+            return self._typed(entry.headers.get("Content-Type") or "", place, body)
+        message = parse(body, self.limits)
+        if isinstance(message, Fault):
+            return Quarantined(place, message.cause, message.fact, body)
+        if message.status != 200:
+            return Quarantined(place, "http_status", f"HTTP status {message.status}", body)
+        if not message.body:
+            return Quarantined(place, "empty", "nothing in it", body)
+        return self._typed(message.headers.get("content-type", ""), place, message.body)
 
     def _typed(self, content_type: str, place: str, body: bytes) -> Found | Quarantined:
         kind = content_type.partition(";")[0].strip().lower()
-        if kind in _PAGES or (not kind and b"<html" in body[:2048].lower()):
-            return page(body, place, charset(content_type), self.limits)
+        if kind in _PAGES or (not kind and _PAGE.match(body)):
+            return page(body, place, charset(content_type), self.limits, EXTRACT[self.text])
         if kind in _PLAIN:
             return text(body, place, charset(content_type))
         return Quarantined(place, "content_type", f"neither a page nor text: {kind[:100]!r}", body)
