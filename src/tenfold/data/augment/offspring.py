@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -116,3 +117,33 @@ def offspring(batch: pa.RecordBatch, children: Sequence[Child], payload: str) ->
 def _said(meta: dict[str, object], child: Child, ids: Sequence[str]) -> str:
     made = {"parent": ids[child.row], "operator": child.operator, "seed": child.seed}
     return json.dumps({**meta, AUGMENTED: made}, sort_keys=True, ensure_ascii=False)
+
+
+class TextMaker(Protocol):
+    """An operator that makes other texts of a text."""
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    copies: int
+    seed: int
+
+    def text(
+        self, text: str, meta: Mapping[str, object], random: np.random.Generator
+    ) -> str | None:
+        """Another text, or None where none can be made."""
+        ...
+
+
+def texts(batch: pa.RecordBatch, maker: TextMaker) -> pa.RecordBatch:
+    """The children of every text that may have some: `copies` of each at most."""
+    meta, ids = metas(batch), batch.column(record.ID).to_pylist()
+    payloads = batch.column(record.TEXT)
+    children = []
+    for row in parents(batch):
+        text = payloads[row].as_py() or ""
+        for copy in range(maker.copies if text else 0):
+            seed = seed_of(maker.seed, ids[row], maker.name, copy)
+            made = maker.text(text, meta[row], draws(seed))
+            if made:
+                children.append(Child(row, made, f"{maker.name}/{maker.version}", seed))
+    return offspring(batch, children, record.TEXT)

@@ -89,7 +89,7 @@ def _align(still, moving, p, steps):  # type: ignore[no-untyped-def]
                 u = (j - centre) / centre
                 x = centre + centre * (u + p[0] * u + p[1] * v + p[2])
                 y = centre + centre * (v + p[3] * u + p[4] * v + p[5])
-                left, top = int(math.floor(x)), int(math.floor(y))
+                left, top = math.floor(x), math.floor(y)
                 if left < 0 or top < 0 or left >= size - 1 or top >= size - 1:
                     continue
                 fx, fy = x - left, y - top
