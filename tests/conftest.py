@@ -17,7 +17,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tenfold.core.asset import Corpus, Document, Draft, view
+from tenfold.core.asset import Asset, Corpus, Document, Draft, Manifest, view
+from tenfold.core.ports import Blobs
 from tenfold.stores.memory import MemoryBlobs
 
 Require = Callable[[object, str], None]
@@ -140,7 +141,9 @@ def small_disk(tmp_path: Path, require: Require) -> Iterator[Path]:
 class Recorder:
     """What a step sees while it runs; afterwards, what it said."""
 
-    def __init__(self, folder: Path, seed: int = 7) -> None:
+    def __init__(self, folder: Path, seed: int = 7, blobs: Blobs | None = None) -> None:
+        self.blobs: Blobs = MemoryBlobs() if blobs is None else blobs
+        self.pieces: dict[str, Manifest] = {}
         self.asset, self.run_id, self.seed, self.cpu = "made", "run", seed, 1
         self.scratch: dict[str, Any] = {"factory": "test", "directory": str(folder)}
         self.folder = folder
@@ -170,10 +173,19 @@ class Recorder:
     def resume(self) -> None:
         return None
 
+    def keep(self, key: str, draft: Draft) -> Asset:
+        manifest = draft.commit(self.blobs)
+        self.pieces[key] = manifest
+        return view("piece", manifest, self.blobs)
+
+    def piece(self, key: str) -> Asset | None:
+        manifest = self.pieces.get(key)
+        return view("piece", manifest, self.blobs) if manifest else None
+
 
 @pytest.fixture
-def ctx(tmp_path) -> Recorder:
-    return Recorder(tmp_path)
+def ctx(tmp_path, blobs) -> Recorder:
+    return Recorder(tmp_path, blobs=blobs)
 
 
 @pytest.fixture(scope="session")

@@ -340,6 +340,9 @@ def test_partials_and_forgetting(ledger: SqlLedger, make_result: MakeResult) -> 
     ledger.audit("me", "deed", "x", {}, 0)
     ledger.forget([f"k{n}" for n in range(1201)])
     assert ledger.read(StepResult) == []
+    assert ledger.partial("k") is not None
+    ledger.forget(["k"])
+    assert ledger.partial("k") is None
     assert ledger.read(Metric) == []
     assert len(ledger.read(AuditEntry)) == 1
     ledger.forget([])

@@ -106,6 +106,21 @@ def test_unfinished_work_keeps_its_checkpoint(world: World) -> None:
     assert world.blobs.has(ref)
 
 
+def test_a_piece_lasts_as_long_as_an_asset_has_its_files_or_it_is_young(world: World) -> None:
+    refs = [world.blobs.put_bytes(f"a {n}".encode()) for n in range(3)]
+    result = world.make("a", 0)
+    assert list(result.output.files.values()) == [refs[0]]  # the same bytes
+    for n, ref in enumerate(refs):
+        os.utime(world.blobs.path(ref.sha256), (1, 1))
+        output = Manifest("piece", {"x": ref})
+        world.ledger.put(Partial(key=f"k{n}", output=output, step=0, at_s=NOW_S - 10 * n))
+    world.collect(grace_s=15)
+    assert [world.blobs.has(ref) for ref in refs] == [True, True, False]
+    assert [world.ledger.partial(f"k{n}") is not None for n in range(3)] == [True, True, False]
+    world.collect(grace_s=5)
+    assert [world.ledger.partial(f"k{n}") is not None for n in range(3)] == [True, False, False]
+
+
 def test_a_dry_run_touches_nothing(world: World) -> None:
     results = [world.make("a", i) for i in range(4)]
     collected = world.collect(keep_last=1, dry_run=True)

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from tenfold.core.keys import canonical_json, digest
-from tenfold.errors import InputError, UnknownName, UsageError
+from tenfold.core.segment import Segment, read_batches
+from tenfold.errors import BlobMissing, InputError, UnknownName, UsageError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tenfold.core.ports import Blobs
 
 
@@ -287,8 +290,50 @@ class Report(Asset):
         return self.read_json(self.FILE)
 
 
+class Snapshot(Asset):
+    """Records at rest: segments under `segments/`, and what is known of them in `snapshot.json`.
+
+    Meta: `records`, `kept`, `bytes`, `modality`, `licences` (licence -> kept records). Another snapshot that
+    shares a segment shares its bytes in the store.
+    """
+
+    kind: ClassVar[str] = "snapshot"
+    FILE: ClassVar[str] = "snapshot.json"
+
+    @cached_property
+    def content(self) -> Mapping[str, Any]:
+        """The manifest: recipe, parents, segments, drops by cause, quarantine by cause, metrics."""
+        plain: Mapping[str, Any] = self.read_json(self.FILE)
+        return plain
+
+    @property
+    def count(self) -> int:
+        """Records that are not marked as dropped."""
+        return int(self.meta["kept"])
+
+    def segments(self) -> list[Segment]:
+        """In order. The file of one is `segment.file`; `path(segment.file)` is where to map it from."""
+        return [Segment.from_json(plain) for plain in self.content["segments"]]
+
+    def batches(
+        self, columns: Sequence[str] | None = None, kept_only: bool = True
+    ) -> Iterator[pa.RecordBatch]:
+        """Record batches of a few megabytes, in order; of `columns` only, where given.
+
+        `kept_only` leaves out what is marked as dropped. Raises MissingExtra without pyarrow, BlobMissing.
+        """
+        for segment in self.segments():
+            yield from read_batches(self.path(segment.file), columns, kept_only=kept_only)
+
+
+class Piece(Asset):
+    """A finished part of a step's work, kept under a key of its own; never an asset of a factory."""
+
+    kind: ClassVar[str] = "piece"
+
+
 KINDS: Mapping[str, type[Asset]] = {
-    cls.kind: cls for cls in (Asset, Corpus, Table, Tokenizer, Model, Report)
+    cls.kind: cls for cls in (Asset, Corpus, Table, Tokenizer, Model, Report, Snapshot, Piece)
 }
 
 
@@ -308,6 +353,7 @@ class Draft:
         self.meta: dict[str, Any] = {}
         self._folder = folder
         self._memory: dict[str, bytes] = {}
+        self._stored: dict[str, FileRef] = {}
 
     def path(self, file: str) -> Path:
         """Where to write `file`, for libraries that want a path. Needs a draft from a Context."""
@@ -340,12 +386,25 @@ class Draft:
             for row in rows:
                 stream.write(canonical_json(row) + b"\n")
 
+    def include(self, file: str, ref: FileRef) -> None:
+        """Bytes that the store has already, as `file` of this asset: of a piece, or of another asset."""
+        self._stored[_safe(file)] = ref
+
     def commit(self, blobs: Blobs) -> Manifest:
         """Hand every file to the store; the manifest is the asset. Called by the engine, not by steps.
 
-        Raises InputError for what is neither a file nor a folder.
+        Raises InputError for what is neither a file nor a folder, BlobMissing for an included file that
+        has left the store.
         """
         files: dict[str, FileRef] = {}
+        for name, ref in self._stored.items():
+            if not blobs.has(ref):
+                raise BlobMissing(
+                    f"the blob {ref.sha256[:12]} has left the store",
+                    where=name,
+                    hint="run again: what is missing is made again",
+                )
+            files[name] = ref
         for name, data in sorted(self._memory.items()):
             files[name] = blobs.put_bytes(data)
         if self._folder is not None:

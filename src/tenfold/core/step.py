@@ -73,6 +73,19 @@ class Context(Protocol):
         """The newest checkpoint of this very computation, with its step; None on a fresh start."""
         ...
 
+    def keep(self, key: str, draft: Draft) -> Asset:
+        """Store a finished part of the work under a key of its own, and take its files out of `draft`.
+
+        The key must name everything that decides its bytes: whoever asks for it again, in this run or
+        any later one, gets it instead of making it. One transaction; its files last as long as an asset
+        has them, and else for the store's grace time.
+        """
+        ...
+
+    def piece(self, key: str) -> Asset | None:
+        """What was kept under `key`, with all its files; None: it is still to be made."""
+        ...
+
     def gateway(
         self, model: Asset, *, tiers: Sequence[str] = ()
     ) -> AbstractContextManager[GatewayHandle]:

@@ -53,7 +53,7 @@ class CurateConfig:
             raise ConfigError("passage_words must be 1 or more", seen=self.passage_words)
 
 
-@step(version="1", name="data.curate", produces=Corpus, resources=Resources(cpu=1))
+@step(version="2", name="data.curate", produces=Corpus, resources=Resources(cpu=1))
 def curate(documents: Corpus, ctx: Context, *, config: CurateConfig) -> Draft:
     """Clean, deduplicate, redact and split. Metrics: removed.<cause>, redacted.<kind>, heldout.*."""
     removed: list[dict[str, Any]] = []

@@ -58,7 +58,7 @@ def schema(modality: str, row: pa.DataType | None = None) -> pa.Schema:
     payload = {
         "text": pa.field(TEXT, pa.string()),
         "image": pa.field(IMAGE, pa.binary()),
-        "row": pa.field(ROW, row),
+        "row": pa.field(ROW, pa.struct([]) if row is None else row),
     }[modality]
     return ABOUT.append(payload)
 

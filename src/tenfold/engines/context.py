@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tenfold.core.asset import Asset, Draft, view
+from tenfold.core.asset import Asset, Draft, Piece, view
 from tenfold.core.facts import Event, Metric, Partial, RunStep
 from tenfold.core.keys import canonical_json
 from tenfold.core.ports import Blobs, Clock, GatewayHandle, Gateways, Ledger
@@ -24,6 +24,8 @@ from tenfold.errors import ConfigError, UsageError
 
 _FLUSH_S = 0.5
 _FLUSH_ROWS = 256
+_YOUNG_S = 600.0
+"""A piece that was used this lately is not noted as used again."""
 
 
 class StepContext:
@@ -120,6 +122,23 @@ class StepContext:
         ):
             return None
         return view(f"{self.asset} (checkpoint)", partial.output, self._blobs), partial.step
+
+    def keep(self, key: str, draft: Draft) -> Asset:
+        manifest = draft.commit(self._blobs)
+        self._ledger.put(Partial(key=key, output=manifest, step=0, at_s=self._clock.now()))
+        self._maybe_flush()
+        return view(f"{self.asset} (piece)", manifest, self._blobs)
+
+    def piece(self, key: str) -> Asset | None:
+        partial = self._ledger.partial(key)
+        if partial is None or partial.output.kind != Piece.kind:
+            return None
+        if not all(self._blobs.has(ref) for ref in partial.output.files.values()):
+            return None
+        now_s = self._clock.now()
+        if now_s - partial.at_s > _YOUNG_S:  # or garbage collection may take it before we commit
+            self._ledger.put(replace(partial, at_s=now_s))
+        return view(f"{self.asset} (piece)", partial.output, self._blobs)
 
     def gateway(
         self, model: Asset, *, tiers: Sequence[str] = ()

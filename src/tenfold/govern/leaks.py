@@ -73,7 +73,7 @@ class Finding:
     """Generated tokens that lie wholly inside the longest overlap."""
 
 
-@step(version="1", name="govern.leaks", produces=Report, resources=Resources(cpu=1))
+@step(version="2", name="govern.leaks", produces=Report, resources=Resources(cpu=1))
 def leaks(model: Model, corpus: Corpus, ctx: Context, config: LeaksConfig) -> Draft:
     """Sample a model and look for personal data and training text. Shares come with upper bounds."""
     need("torch", extra="train", why="to sample a model")

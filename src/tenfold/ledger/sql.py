@@ -282,7 +282,7 @@ class SqlLedger(ABC):
             for start in range(0, len(keys), _BATCH):
                 batch = list(keys[start : start + _BATCH])
                 marks = ", ".join("?" * len(batch))
-                for table in ("step_results", "metrics", "verdicts"):
+                for table in ("step_results", "partials", "metrics", "verdicts"):
                     cursor.execute(f"DELETE FROM {table} WHERE key IN ({marks})", batch)
 
 

@@ -1,7 +1,8 @@
 """Garbage collection: mark what is still wanted, sweep the rest after a grace time.
 
 Wanted: what aliases point at or pointed at lately, the newest results of every asset, everything those
-were made from, checkpoints of unfinished work, and whatever a live run may be writing (the grace time).
+were made from, checkpoints of unfinished work, pieces (finished parts of a step's work) as long as an asset
+has their files, and whatever a live run may be writing (the grace time).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
+from tenfold.core.asset import Piece
 from tenfold.core.facts import AliasMove, Partial, Run, RunStep, StepResult
 from tenfold.core.ports import Blobs, Ledger
 
@@ -55,10 +57,15 @@ def collect_garbage(
     doomed = [r for r in results if r.key not in kept and r.finished_at_s < limit_s]
     alive = [r for r in results if r.key in kept or r.finished_at_s >= limit_s]
     wanted = {ref.sha256 for result in alive for ref in result.output.files.values()}
+    stale = []
     for partial in ledger.read(Partial):
-        wanted.update(ref.sha256 for ref in partial.output.files.values())
+        files = {ref.sha256 for ref in partial.output.files.values()}
+        if partial.output.kind != Piece.kind or partial.at_s >= limit_s:
+            wanted |= files
+        elif not files <= wanted:  # a piece lasts as long as an asset has all its files
+            stale.append(partial.key)
     if not dry_run:  # first the facts: a fact without its blob costs a rebuild
-        ledger.forget([result.key for result in doomed])
+        ledger.forget([*(result.key for result in doomed), *stale])
     num_blobs = freed_bytes = 0
     for ref, written_at_s in blobs.listing():
         # Deleted as it is listed: somebody who stores the same bytes again makes the blob young first.
