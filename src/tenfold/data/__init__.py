@@ -8,6 +8,7 @@ STEPS: dict[str, str] = {
     "data.curate": "tenfold.data.curate:curate",
     "data.cut": "tenfold.data.cut:cut",
     "data.dedup": "tenfold.data.deduplicate:dedup",
+    "data.index": "tenfold.data.index:index",
     "data.ingest": "tenfold.data.ingest:ingest",
     "data.refine": "tenfold.data.refine:refine",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",

@@ -18,6 +18,7 @@ from tenfold.core.config import build, read_settings, settings_of_dataclass
 from tenfold.errors import ConfigError, UnknownName
 
 OPERATORS: dict[str, str] = {
+    "image": "tenfold.data.images.facts:ImageFacts",
     "language": "tenfold.data.text.language:Language",
     "pii.find": "tenfold.data.privacy.recognise:PiiFind",
     "pii.pseudonymise": "tenfold.data.privacy.pseudonymise:PiiPseudonymise",
