@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_scores_are_the_formula_however_the_index_is_cut(
     places = [0, *sorted(min(cut, len(texts)) for cut in cuts), len(texts)]
     parts = [
         part(folder / str(number), texts[start:end])
-        for number, (start, end) in enumerate(zip(places, places[1:], strict=False))
+        for number, (start, end) in enumerate(pairwise(places))
     ]
     found = scores(parts, numbers(question).tolist(), rule)
     if any(texts):

@@ -124,8 +124,12 @@ class TextMaker(Protocol):
 
     name: ClassVar[str]
     version: ClassVar[str]
-    copies: int
-    seed: int
+
+    @property
+    def copies(self) -> int: ...
+
+    @property
+    def seed(self) -> int: ...
 
     def text(
         self, text: str, meta: Mapping[str, object], random: np.random.Generator

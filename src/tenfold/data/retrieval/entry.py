@@ -38,7 +38,7 @@ class Entry:
     @classmethod
     def of(cls, id: str, text: str, meta: Mapping[str, Any], **about: Any) -> Entry:
         """With title, key and edges from `meta`. Raises InputError for edges that are no names."""
-        edges = {}
+        edges: dict[str, Any] = {}
         for name in ("supersedes", "superseded_by"):
             value = meta.get(name, ())
             named = (value,) if isinstance(value, str) else tuple(value or ())

@@ -114,9 +114,9 @@ class Part:
             )
             Strings.write(folder, name, values)
         for name in _CODED:
-            values = sorted({getattr(entry, name) for entry in entries})
-            code = {value: number for number, value in enumerate(values)}
-            _write_json(folder / f"{name}.json", values)
+            known = sorted({getattr(entry, name) for entry in entries})
+            code = {value: number for number, value in enumerate(known)}
+            _write_json(folder / f"{name}.json", known)
             np.save(
                 folder / f"{name}.npy",
                 np.array([code[getattr(entry, name)] for entry in entries], np.uint32),
