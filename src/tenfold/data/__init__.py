@@ -4,6 +4,7 @@ Knows assets and steps; knows nothing about training or serving. Heavy packages 
 """
 
 STEPS: dict[str, str] = {
+    "data.augment": "tenfold.data.augmentation:augment",
     "data.collect": "tenfold.data.collect:collect",
     "data.curate": "tenfold.data.curate:curate",
     "data.cut": "tenfold.data.cut:cut",

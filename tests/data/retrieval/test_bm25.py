@@ -15,7 +15,9 @@ from tenfold.data.retrieval.postings import Bm25, Postings, scores
 from tenfold.data.retrieval.words import numbers, words
 from tenfold.errors import ConfigError
 
-WORDS = st.lists(st.sampled_from(["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen"]), max_size=12)
+WORDS = st.lists(
+    st.sampled_from(["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen"]), max_size=12
+)
 
 
 def written_out(texts, question, rule):

@@ -25,7 +25,23 @@ TOPICS = ["tides and harbours", "bread and yeast", "glaciers and ice", "violins 
 
 def entries(count=40, start=0):
     random = np.random.default_rng(3)
-    filler = ["the", "of", "and", "sea", "salt", "flour", "snow", "string", "wood", "wind", "stone", "light", "paper", "early", "often"]
+    filler = [
+        "the",
+        "of",
+        "and",
+        "sea",
+        "salt",
+        "flour",
+        "snow",
+        "string",
+        "wood",
+        "wind",
+        "stone",
+        "light",
+        "paper",
+        "early",
+        "often",
+    ]
     made = []
     for row in range(count):
         text = " ".join(random.choice(filler, 30)) + f"\n\nAbout {TOPICS[row % 4]}, part {row}."

@@ -33,7 +33,7 @@ class FillTemplates:
 
     templates: tuple[str, ...]
     """Texts with `{slots}`; a brace is written twice."""
-    slots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    slots: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Slot -> what may stand there."""
     copies: int = 1
     seed: int = 0

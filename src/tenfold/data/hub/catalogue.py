@@ -19,6 +19,7 @@ from tenfold.errors import ConfigError, UnknownName
 
 OPERATORS: dict[str, str] = {
     "image": "tenfold.data.images.facts:ImageFacts",
+    "image.augment": "tenfold.data.images.augment:AugmentImages",
     "language": "tenfold.data.text.language:Language",
     "pii.find": "tenfold.data.privacy.recognise:PiiFind",
     "pii.pseudonymise": "tenfold.data.privacy.pseudonymise:PiiPseudonymise",
@@ -26,6 +27,8 @@ OPERATORS: dict[str, str] = {
     "repair": "tenfold.data.text.repair:Repair",
     "rules": "tenfold.data.text.rules:Rules",
     "subjects": "tenfold.data.privacy.subjects:Subjects",
+    "text.slips": "tenfold.data.augment.slips:Slips",
+    "text.templates": "tenfold.data.augment.templates:FillTemplates",
 }
 """Operator name -> `module:Class`."""
 
