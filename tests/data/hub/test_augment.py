@@ -7,8 +7,8 @@ import json
 import pyarrow as pa
 import pytest
 
-from tenfold.data.index import index
 from tenfold.data.augmentation import augment
+from tenfold.data.index import index
 from tenfold.data.refine import refine
 from tenfold.data.retrieval.index import Index
 from tenfold.errors import ConfigError, TenfoldError
