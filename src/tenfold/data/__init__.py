@@ -4,10 +4,12 @@ Knows assets and steps; knows nothing about training or serving. Heavy packages 
 """
 
 STEPS: dict[str, str] = {
+    "data.augment": "tenfold.data.augmentation:augment",
     "data.collect": "tenfold.data.collect:collect",
     "data.curate": "tenfold.data.curate:curate",
     "data.cut": "tenfold.data.cut:cut",
     "data.dedup": "tenfold.data.deduplicate:dedup",
+    "data.index": "tenfold.data.index:index",
     "data.ingest": "tenfold.data.ingest:ingest",
     "data.refine": "tenfold.data.refine:refine",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",

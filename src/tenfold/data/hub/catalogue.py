@@ -18,6 +18,8 @@ from tenfold.core.config import build, read_settings, settings_of_dataclass
 from tenfold.errors import ConfigError, UnknownName
 
 OPERATORS: dict[str, str] = {
+    "image": "tenfold.data.images.facts:ImageFacts",
+    "image.augment": "tenfold.data.images.augment:AugmentImages",
     "language": "tenfold.data.text.language:Language",
     "pii.find": "tenfold.data.privacy.recognise:PiiFind",
     "pii.pseudonymise": "tenfold.data.privacy.pseudonymise:PiiPseudonymise",
@@ -25,6 +27,8 @@ OPERATORS: dict[str, str] = {
     "repair": "tenfold.data.text.repair:Repair",
     "rules": "tenfold.data.text.rules:Rules",
     "subjects": "tenfold.data.privacy.subjects:Subjects",
+    "text.slips": "tenfold.data.augment.slips:Slips",
+    "text.templates": "tenfold.data.augment.templates:FillTemplates",
 }
 """Operator name -> `module:Class`."""
 
