@@ -23,6 +23,8 @@ PINNED = {
     "vllm-router": ("vllm-router", "0.1.17"),
     "smg": ("smg", "1.13.0"),
     "imagehash": ("imagehash", "4.3.2"),  # pHash of images, beside bench/data_images.py
+    "mlcroissant": ("mlcroissant[parquet]", "1.1.1"),  # judges what tests/data/out writes
+    "datasets": ("datasets", "5.2.0"),  # loads what tests/data/out writes, as users would
 }
 """Name -> requirement and version."""
 _READY = "installed"

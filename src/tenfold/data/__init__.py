@@ -6,12 +6,15 @@ Knows assets and steps; knows nothing about training or serving. Heavy packages 
 STEPS: dict[str, str] = {
     "data.augment": "tenfold.data.augmentation:augment",
     "data.collect": "tenfold.data.collect:collect",
+    "data.corpus": "tenfold.data.corpus:corpus",
     "data.curate": "tenfold.data.curate:curate",
     "data.cut": "tenfold.data.cut:cut",
     "data.dedup": "tenfold.data.deduplicate:dedup",
     "data.index": "tenfold.data.index:index",
     "data.ingest": "tenfold.data.ingest:ingest",
+    "data.records": "tenfold.data.records:records",
     "data.refine": "tenfold.data.refine:refine",
+    "data.shards": "tenfold.data.shards:shards",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",
 }
 """Step name -> module:function, imported only when a factory uses it."""
