@@ -5,6 +5,7 @@ Knows assets and steps; knows nothing about training or serving. Heavy packages 
 
 STEPS: dict[str, str] = {
     "data.augment": "tenfold.data.augmentation:augment",
+    "data.card": "tenfold.data.card:card",
     "data.collect": "tenfold.data.collect:collect",
     "data.corpus": "tenfold.data.corpus:corpus",
     "data.curate": "tenfold.data.curate:curate",
