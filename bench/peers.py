@@ -22,8 +22,13 @@ PINNED = {
     "litellm": ("litellm[proxy]", "1.106.2"),  # what pip chooses on Python 3.11
     "vllm-router": ("vllm-router", "0.1.17"),
     "smg": ("smg", "1.13.0"),
+    "presidio": ("presidio-analyzer", "2.2.366"),
 }
 """Name -> requirement and version."""
+LIBRARIES = frozenset({"presidio"})
+"""Those without a program: they are used by their interpreter."""
+_READY = "installed"
+"""An empty file in an environment that is complete."""
 SYSTEM = {"nginx": "nginx", "wrk": "wrk"}
 """Programs that come from the system's packages -> the package's name in Debian."""
 
@@ -46,6 +51,13 @@ def program(name: str) -> Path:
     return found_at
 
 
+def interpreter(name: str) -> Path:
+    """The Python of a library's environment. Raises Unavailable, saying how to get it."""
+    if not (home(name) / _READY).exists():
+        raise Unavailable(f"{name} is not installed: python bench/peers.py {name}")
+    return home(name) / "bin" / "python"
+
+
 def home(name: str) -> Path:
     """The environment of one peer. A new pin is a new folder: nothing is ever upgraded in place."""
     return folder() / f"{name}-{PINNED[name][1]}"
@@ -63,7 +75,7 @@ def title(name: str) -> str:
 def make(name: str) -> Path:
     """The peer's environment, made now if it is not there. Raises CalledProcessError when pip fails."""
     ready = home(name)
-    if (ready / "bin" / name).exists():
+    if (ready / (_READY if name in LIBRARIES else f"bin/{name}")).exists():
         return ready
     requirement, version = PINNED[name]
     folder().mkdir(parents=True, exist_ok=True)
@@ -75,6 +87,7 @@ def make(name: str) -> Path:
                 [ready / "bin" / "python", "-m", "pip", "install", "-q", f"{requirement}=={version}"],
                 check=True, cwd=elsewhere,
             )  # fmt: skip
+        (ready / _READY).touch()
     except BaseException:
         shutil.rmtree(ready, ignore_errors=True)
         raise

@@ -62,8 +62,10 @@ def segments(documents: Corpus, *, ctx: Context, key: str = "") -> Draft:
     draft = ctx.draft("snapshot")
     given = [d.text for d in documents.documents()]
     phone = open_key(Path(key)).subject(forms("phone", "030 901820")[0])
-    keys = [[], [], [], [], [], [b"x" * 16, phone]]
-    table = pa.table({"text": [*given, "by her hash only"], "subjects": pa.array(keys, pa.list_(pa.binary()))})
+    keys = [*([] for _ in given), [b"x" * 16, phone]]
+    table = pa.table(
+        {"text": [*given, "by her hash only"], "subjects": pa.array(keys, pa.list_(pa.binary()))}
+    )
     pq.write_table(table, draft.path("data/0.parquet"), compression="zstd", row_group_size=2)
     pq.write_table(table.slice(0, 1), draft.path("data/1.parquet"))
     lines = "".join(json.dumps({"t": t}) + "\n" for t in given)
@@ -76,7 +78,9 @@ def segments(documents: Corpus, *, ctx: Context, key: str = "") -> Draft:
 @step(version="1", name="test.shards", produces=Asset)
 def shards(documents: Corpus, *, ctx: Context) -> Draft:
     draft = ctx.draft("shards")
-    ids = np.frombuffer("".join(d.text for d in documents.documents()).encode("utf-32-le"), np.uint16)
+    ids = np.frombuffer(
+        "".join(d.text for d in documents.documents()).encode("utf-32-le"), np.uint16
+    )
     draft.write_bytes("0.bin", (ids * 3 + 1).astype(np.uint16).tobytes())
     return draft
 
@@ -111,13 +115,23 @@ def factory_in(folder: Path, more: int = 0) -> Factory:
 def build(folder: Path, more: int = 0) -> Factory:
     factory = factory_in(folder, more)
     assert factory.run().ok
-    for asset, alias in (("texts", "texts@live"), ("shards", "shards@live"), ("model", "model@champion")):
+    for asset, alias in (
+        ("texts", "texts@live"),
+        ("shards", "shards@live"),
+        ("model", "model@champion"),
+    ):
         factory.promote(asset, alias)
     factory.asset("texts").folder()  # a view: another name for the same bytes
     now_s = time.time()
     factory.ledger.append(
         [
-            Event(run_id="r", asset="a", event="odd", fields={"line": "from jane.miller@web.de"}, at_s=now_s),
+            Event(
+                run_id="r",
+                asset="a",
+                event="odd",
+                fields={"line": "from jane.miller@web.de"},
+                at_s=now_s,
+            ),
             Event(run_id="r", asset="a", event="fine", fields={"line": "from tom"}, at_s=now_s),
         ]
     )
@@ -142,7 +156,12 @@ def everything(folder: Path) -> bytes:
 
 
 def traces(folder: Path) -> dict[bytes, int]:
-    data = everything(folder).replace(b"jane.millers@", b"").replace(b"1901820", b"").replace(b"17541234", b"")
+    data = (
+        everything(folder)
+        .replace(b"jane.millers@", b"")
+        .replace(b"1901820", b"")
+        .replace(b"17541234", b"")
+    )
     return {needle: data.count(needle) for needle in NEEDLES if needle in data}
 
 
@@ -177,7 +196,9 @@ def test_no_byte_is_left_and_others_stay(town, tmp_path):
     made = town.asset("segments")
     table = pq.read_table(made.path("data/0.parquet"))
     assert table.column("text").to_pylist() == [TEXTS[0], TEXTS[4]]
-    assert pq.read_metadata(made.path("data/0.parquet")).row_group(0).column(0).compression == "ZSTD"
+    assert (
+        pq.read_metadata(made.path("data/0.parquet")).row_group(0).column(0).compression == "ZSTD"
+    )
     lines = gzip.decompress(made.read_bytes("packed.jsonl.gz")).splitlines()
     assert [json.loads(line)["t"] for line in lines] == [TEXTS[0], TEXTS[4]]
     assert made.read_bytes("t.csv") == b'id,note\n7541235,"c ""d"""\n'
@@ -191,7 +212,9 @@ def test_aliases_move_and_what_was_made_from_it_is_named(town):
     trained = town.asset("model").digest
     done = erasing.erase(town, erasing.read_person(WHO))
     assert town.ledger.alias("texts@live").digest == town.asset("texts").digest != old
-    assert town.ledger.alias("shards@live").digest is None  # token ids cannot be searched: made again
+    assert (
+        town.ledger.alias("shards@live").digest is None
+    )  # token ids cannot be searched: made again
     assert town.ledger.alias("model@champion").digest == trained
     certificate = done.certificate
     assert {"texts@live", "shards@live"} == set(certificate["aliases"])
@@ -203,7 +226,7 @@ def test_aliases_move_and_what_was_made_from_it_is_named(town):
     assert result.environment["erased"]["digest"] == old
     assert "source" in "".join(certificate["not_reached"])
     # the factory knows what is to be made again
-    assert {"shards", "model"} <= {s.asset for s in town.plan().steps if s.action.value != "skip"}
+    assert {"shards", "model"} <= {s.asset for s in town.plan().steps if s.action != "skip"}
 
 
 def test_the_certificate_holds_until_somebody_touches_it(town, tmp_path):
@@ -268,7 +291,7 @@ def test_refuses_what_stands_everywhere():
 
 def test_killed_anywhere_it_goes_on_when_called_again(tmp_path):
     """A child erases and is killed after a time that grows until it gets through."""
-    build(tmp_path, more=300).close()
+    build(tmp_path, more=1000).close()
     script = (
         "import sys, pathlib; sys.path[:0] = sys.argv[2:4]\n"
         "from test_erase import WHO, factory_in\n"
@@ -279,10 +302,12 @@ def test_killed_anywhere_it_goes_on_when_called_again(tmp_path):
     )
     here = str(Path(__file__).parent)
     source = str(Path(erasing.__file__).parents[2])
-    delay_s, kills = 0.01, 0
+    delay_s, kills = 0.02, 0
     while True:
         child = subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path), here, source], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", script, str(tmp_path), here, source],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert child.stdout.readline() == "ready\n"
         time.sleep(delay_s)
@@ -293,14 +318,17 @@ def test_killed_anywhere_it_goes_on_when_called_again(tmp_path):
             break
         assert rest == ""
         kills += 1
-        delay_s *= 1.6
+        delay_s *= 2
         assert delay_s < 30
     assert kills >= 3
     assert traces(tmp_path) == {}
     with factory_in(tmp_path) as factory:
         certificate = sorted((tmp_path / ".tenfold" / "privacy" / "certificates").iterdir())[-1]
         assert erasing.verify(factory, certificate) == []
-        assert {pair[0] for pair in json.loads(certificate.read_text())["exchanged"]} >= {"texts", "shards"}
+        assert {pair[0] for pair in json.loads(certificate.read_text())["exchanged"]} >= {
+            "texts",
+            "shards",
+        }
 
 
 def test_requests_on_record_lose_the_name_too(town, tmp_path):

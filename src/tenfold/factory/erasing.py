@@ -57,7 +57,9 @@ def subject_key(factory: Factory) -> SubjectKey:
     return open_key(_folder(factory) / "subject.key")
 
 
-def erase(factory: Factory, person: Person, *, actor: str | None = None, say: Say = lambda line: None) -> Erasure:
+def erase(
+    factory: Factory, person: Person, *, actor: str | None = None, say: Say = lambda line: None
+) -> Erasure:
     """Raises UsageError for a factory in memory, InfrastructureError while a run or a gateway goes on."""
     from tenfold.data.privacy.certificate import digest_of, sign
 

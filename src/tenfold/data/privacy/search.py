@@ -10,7 +10,9 @@ import gzip
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +22,7 @@ _PIECE = 4 << 20
 _DEEPEST = 3
 GZIP, ZIP, ZSTD, PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"PAR1"
 
-Opener = Callable[[], BinaryIO]
+Opener = Callable[[], AbstractContextManager[BinaryIO]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +56,26 @@ def search(path: Path, traces: Traces) -> Searched:
 
 def _strands(opener: Opener, depth: int) -> Iterator[Iterator[bytes]]:
     """The bytes as they are, and those of whatever is packed in them, each in pieces."""
-    with opener() as stream:
-        head = stream.read(4)
+    careful = _while_it_can if depth else _as_it_is
+    head = next(careful(_pieces(opener, 4)), b"")
     if depth < _DEEPEST:
         if head.startswith(GZIP):
-            yield from _strands(lambda: gzip.GzipFile(fileobj=opener()), depth + 1)  # type: ignore[arg-type,return-value]
+            yield from _strands(lambda: _gunzipped(opener), depth + 1)
         elif head == ZIP:
             for member in _members(opener):
-                yield from _strands(lambda name=member: _member(opener, name), depth + 1)  # type: ignore[misc]
+                yield from _strands(partial(_member, opener, member), depth + 1)
         elif head == ZSTD:
             yield from _strands(lambda: _zstd(opener), depth + 1)
         elif head == PARQUET:
-            from tenfold.data.privacy.segment import (
-                column_pieces,
-            )  # Arrow, only where there is Parquet
+            from tenfold.data.privacy.segment import column_pieces
 
             yield _while_it_can(column_pieces(opener))
-    yield _while_it_can(_pieces(opener))
+    yield careful(_pieces(opener))
 
 
-def _pieces(opener: Opener) -> Iterator[bytes]:
+def _pieces(opener: Opener, num_bytes: int = _PIECE) -> Iterator[bytes]:
     with opener() as stream:
-        while piece := stream.read(_PIECE):
+        while piece := stream.read(num_bytes):
             yield piece
 
 
@@ -83,8 +83,13 @@ def _while_it_can(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """What came out before a packed part proved damaged is searched; the rest is searched as it lies."""
     try:
         yield from pieces
-    except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, ValueError):
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, ValueError):
         return
+
+
+def _as_it_is(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """A file that cannot be read is no file without traces."""
+    return pieces
 
 
 def _members(opener: Opener) -> list[str]:
@@ -95,11 +100,21 @@ def _members(opener: Opener) -> list[str]:
         return []
 
 
-def _member(opener: Opener, name: str) -> BinaryIO:
-    return zipfile.ZipFile(opener()).open(name)  # type: ignore[return-value]
+@contextmanager
+def _gunzipped(opener: Opener) -> Iterator[BinaryIO]:
+    with opener() as raw, gzip.GzipFile(fileobj=raw) as stream:
+        yield stream  # type: ignore[misc]
 
 
-def _zstd(opener: Opener) -> BinaryIO:
+@contextmanager
+def _member(opener: Opener, name: str) -> Iterator[BinaryIO]:
+    with opener() as raw, zipfile.ZipFile(raw) as archive, archive.open(name) as stream:
+        yield stream  # type: ignore[misc]
+
+
+@contextmanager
+def _zstd(opener: Opener) -> Iterator[BinaryIO]:
     import pyarrow as pa  # the one zstd there is below Python 3.14
 
-    return pa.CompressedInputStream(pa.PythonFile(opener(), "r"), "zstd")
+    with opener() as raw, pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd") as stream:
+        yield stream

@@ -57,8 +57,10 @@ def without(source: Path, target: Path, traces: Traces, subjects: Set[bytes]) ->
                 total += table.num_rows
                 removed += len(doomed)
                 if doomed:
-                    table = table.take([row for row in range(table.num_rows) if row not in doomed])
-                writer.write_table(table, row_group_size=max(1, table.num_rows))
+                    stays = [row not in doomed for row in range(table.num_rows)]
+                    table = table.filter(pa.array(stays, pa.bool_()))
+                if table.num_rows:
+                    writer.write_table(table, row_group_size=table.num_rows)
     return removed, total
 
 
