@@ -20,7 +20,6 @@ from typing import Any
 
 import peers
 from harness import ROOT, Figure, Figures, Unavailable, main, spread
-
 from tenfold.core import pii
 
 KINDS = {
@@ -66,7 +65,9 @@ class Score:
                 self.caught[kind] += any(k == kind and a <= start and end <= b for a, b, k in finds)
             for a, b, kind in finds:
                 self.hits[kind] += 1
-                self.right[kind] += any(k == kind and a < end and start < b for start, end, k in gold)
+                self.right[kind] += any(
+                    k == kind and a < end and start < b for start, end, k in gold
+                )
 
     def recall(self, *kinds: str) -> float:
         return sum(self.caught[k] for k in kinds) / sum(self.labelled[k] for k in kinds)
@@ -82,7 +83,11 @@ class Presidio:
         python = peers.interpreter("presidio")
         script = Path(__file__).with_name("data_pii_peer.py")
         self._child = subprocess.Popen(
-            [python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [python, script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         self._say({"entities": [e for e in KINDS if e != "DOMAIN_NAME"]})
 
@@ -139,19 +144,30 @@ def measure(quick: bool) -> dict[str, Figure]:
         ratios, theirs = [], []
         for _ in range(rounds):
             peer_s, theirs = peer.find(some)
-            our_s = min(ours(some)[0] for _ in range(3))
+            our_s, _ = ours(some)
             ratios.append(peer_s / our_s)
     other = Score(golds[: len(some)], theirs)
     present = [kind for kind in WANTED if other.labelled[kind]]
     name = peers.title("presidio")
     figures["pii_speed_vs_presidio"] = spread(
-        ratios, "x", "its CPU seconds over ours for the same sentences and entities, alternating rounds", peer=name
+        ratios,
+        "x",
+        "its CPU seconds over ours for the same sentences and entities, alternating rounds",
+        peer=name,
     )
     figures["pii_peer_recall"] = Figure(
-        value=other.recall(*present), unit="", n=sum(other.labelled.values()), method="the peer's, counted alike", peer=name
+        value=other.recall(*present),
+        unit="",
+        n=sum(other.labelled.values()),
+        method="the peer's, counted alike",
+        peer=name,
     )
     figures["pii_peer_precision"] = Figure(
-        value=other.precision(*present), unit="", n=sum(other.hits.values()), method="the peer's, counted alike", peer=name
+        value=other.precision(*present),
+        unit="",
+        n=sum(other.hits.values()),
+        method="the peer's, counted alike",
+        peer=name,
     )
     return figures
 

@@ -32,6 +32,8 @@ class FileCleaner:
         self._traces = traces
         self._subjects = subjects
         self._done: dict[tuple[str, str], tuple[FileRef, str] | None] = {}
+        self.gone: dict[str, tuple[bytes, ...]] = {}
+        """SHA-256 of a blob of JSON Lines -> the lines that it has lost."""
 
     def traces_in(self, path: Path) -> int:
         """Bytes of the person in a file, packed parts included. 0 for one that is gone meanwhile."""
@@ -74,6 +76,7 @@ class FileCleaner:
                 else:
                     note = f"{done.removed} records removed, {done.blanked} traces blanked"
                     self._done[at] = blobs.put(target), note
+                    self.gone[ref.sha256] = done.gone
             finally:
                 for leftover in folder.iterdir():
                     leftover.unlink()

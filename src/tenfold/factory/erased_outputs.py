@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Set
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tenfold.core.asset import Asset, Corpus, FileRef, Manifest, Model, Report, Table, Tokenizer
+from tenfold.core.asset import Corpus, Document, FileRef, Manifest, Model, Report, Table, Tokenizer
 from tenfold.core.facts import StepResult
 
 if TYPE_CHECKING:
@@ -28,26 +29,24 @@ def cleaned_manifest(manifest: Manifest, traces: Traces) -> Manifest:
     return Manifest(read["kind"], files, read["meta"])
 
 
-def recounted(asset: Asset) -> Manifest:
-    """Its manifest with the counts in its meta as they are now. Kinds that count nothing stay as they are."""
-    meta = dict(asset.meta)
-    if isinstance(asset, Corpus) and Corpus.FILE in asset.files:
-        documents = characters = heldout = num_bytes = 0
-        licences: dict[str, int] = {}
-        for document in asset.documents():
-            documents += 1
-            characters += len(document.text)
-            num_bytes += len(document.text.encode(errors="replace"))
-            heldout += document.split == "heldout"
-            licences[document.licence] = licences.get(document.licence, 0) + 1
-        fresh = {
-            "documents": documents, "characters": characters, "licences": dict(sorted(licences.items())),
-            "bytes": num_bytes, "heldout_documents": heldout,
-        }  # fmt: skip
-        meta.update({name: value for name, value in fresh.items() if name in meta})
-    elif isinstance(asset, Table) and Table.FILE in asset.files:
-        meta["rows"] = sum(1 for _ in asset.lines(Table.FILE))
-    return replace(asset.manifest, meta=meta)
+def recounted(manifest: Manifest, gone: Mapping[str, Sequence[bytes]]) -> Manifest:
+    """With the counts of its meta less what went. `gone`: file -> lines. Kinds that count nothing stay."""
+    meta = dict(manifest.meta)
+    if manifest.kind == Table.kind and "rows" in meta:
+        meta["rows"] -= len(gone.get(Table.FILE, ()))
+    if manifest.kind == Corpus.kind:
+        licences = Counter(meta.get("licences", {}))
+        for line in gone.get(Corpus.FILE, ()):
+            document = Document(**json.loads(line))
+            licences[document.licence] -= 1
+            less = {
+                "documents": 1, "characters": len(document.text), "bytes": len(document.text.encode()),
+                "heldout_documents": int(document.split == "heldout"),
+            }  # fmt: skip
+            meta.update({name: meta[name] - count for name, count in less.items() if name in meta})
+        if "licences" in meta:
+            meta["licences"] = {name: count for name, count in sorted(licences.items()) if count}
+    return replace(manifest, meta=meta)
 
 
 def descendants(results: Iterable[StepResult], digests: Set[str]) -> list[StepResult]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold import settings
-from tenfold.core.asset import Manifest, view
+from tenfold.core.asset import Manifest
 from tenfold.core.facts import AuditEntry, Partial, Run, StepResult
 from tenfold.core.keys import canonical_json
 from tenfold.errors import InfrastructureError, UsageError
@@ -191,7 +191,10 @@ class _Work:
         changed = cleaned_manifest(replace(result.output, files=files), self.traces)
         if changed.to_bytes() == result.output.to_bytes():
             return result.output
-        return recounted(view(result.asset, changed, self.factory.blobs))
+        gone = {
+            name: self.cleaner.gone.get(ref.sha256, ()) for name, ref in result.output.files.items()
+        }
+        return recounted(changed, gone)
 
     def _line(self, result: StepResult, name: str, note: str) -> dict[str, Any]:
         return {"asset": result.asset, "digest": result.output.digest, "file": name, "done": note}

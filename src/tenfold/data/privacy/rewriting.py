@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import io
 import json
 import shutil
 from collections.abc import Callable, Iterator, Set
@@ -21,6 +22,7 @@ from tenfold.data.privacy.traces import Traces
 _LINES = (".jsonl", ".ndjson")
 _TABLES = (".csv", ".tsv")
 _HEAD = 1 << 16
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Rewritten:
     """Records that are not there any more."""
     blanked: int
     """Traces exchanged for `[ERASED]`."""
+    gone: tuple[bytes, ...] = ()
+    """The lines of JSON Lines that went, for whoever keeps count of what they hold."""
 
 
 def rewrite(
@@ -48,9 +52,9 @@ def rewrite(
         return None
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in _LINES:
-        return _filtered(_lines(source), target, lambda line: _line_holds(line, traces))
+        return _filtered(source, target, traces, _lines_with)
     if suffix in _TABLES:
-        return _filtered(_rows(source), target, lambda row: _row_holds(row, traces))
+        return _filtered(source, target, traces, _rows_with)
     data, count = traces.blanked(source.read_bytes())
     target.write_bytes(data)
     return Rewritten(0, count)
@@ -67,58 +71,68 @@ def is_text(head: bytes) -> bool:
     return True
 
 
-def _filtered(pieces: Iterator[bytes], target: Path, goes: Callable[[bytes], bool]) -> Rewritten:
-    removed = 0
-    with target.open("wb") as stream:
-        for piece in pieces:
-            if goes(piece):
-                removed += 1
-            else:
-                stream.write(piece)
-    return Rewritten(removed, 0)
+def _filtered(
+    source: Path,
+    target: Path,
+    traces: Traces,
+    judged: Callable[[bytes, Traces], Iterator[tuple[int, int]]],
+) -> Rewritten:
+    """Without the stretches that `judged` names, megabytes of whole lines at a time."""
+    gone: list[bytes] = []
+    with source.open("rb") as stream, target.open("wb") as kept:
+        while piece := stream.read(_PIECE):
+            piece += stream.readline()
+            while judged is _rows_with and piece.count(b'"') % 2 and (line := stream.readline()):
+                piece += line  # to the end of a row with line ends between quotes
+            at = 0
+            for start, end in judged(piece, traces):
+                kept.write(piece[at:start])
+                gone.append(piece[start:end])
+                at = end
+            kept.write(piece[at:])
+    return Rewritten(len(gone), 0, tuple(gone) if judged is _lines_with else ())
 
 
-def _lines(source: Path) -> Iterator[bytes]:
-    with source.open("rb") as stream:
-        yield from stream
+def _lines_with(piece: bytes, traces: Traces) -> Iterator[tuple[int, int]]:
+    """(start, end) of the lines of JSON that hold a trace, in order. Only those near one are parsed."""
+    taken = 0
+    for at in sorted(traces.places(piece)):
+        if at < taken:
+            continue
+        start, end = piece.rfind(b"\n", 0, at) + 1, piece.find(b"\n", at) + 1
+        taken = end or len(piece)
+        line = piece[start:taken]
+        try:
+            holds = traces.any(line) or traces.in_record(json.loads(line))
+        except (ValueError, RecursionError):
+            holds = False
+        if holds:
+            yield start, taken
 
 
-def _line_holds(line: bytes, traces: Traces) -> bool:
-    """The quick question first: most lines hold nothing like it."""
-    if not traces.maybe(line):
-        return False
-    try:
-        return traces.in_record(json.loads(line)) or traces.any(line)
-    except (ValueError, RecursionError):
-        return traces.any(line)
+def _rows_with(piece: bytes, traces: Traces) -> Iterator[tuple[int, int]]:
+    """(start, end) of the rows of CSV that hold a trace, in order."""
+    if not traces.maybe(piece):
+        return
+    start = end = quotes = 0
+    for line in piece.splitlines(keepends=True):
+        end += len(line)
+        quotes += line.count(b'"')
+        if quotes % 2 == 0:
+            row = piece[start:end]
+            if traces.maybe(row) and (traces.any(row) or traces.in_record(_cells(row))):
+                yield start, end
+            start = end
+    if start < end and traces.any(piece[start:end]):
+        yield start, end
 
 
-def _rows(source: Path) -> Iterator[bytes]:
-    """Rows as they lie there; one with line ends between quotes is several lines."""
-    with source.open("rb") as stream:
-        held: list[bytes] = []
-        for line in stream:
-            held.append(line)
-            if sum(piece.count(b'"') for piece in held) % 2 == 0:
-                yield b"".join(held)
-                held = []
-        if held:
-            yield b"".join(held)
-
-
-def _row_holds(row: bytes, traces: Traces) -> bool:
-    if not traces.maybe(row):
-        return False
+def _cells(row: bytes) -> list[str]:
     text = row.decode(errors="replace")
-    delimiter = (
-        "\t"
-        if text.count("\t") > text.count(",")
-        else ";"
-        if text.count(";") > text.count(",")
-        else ","
-    )
-    cells = next(csv.reader([text.strip("\r\n")], delimiter=delimiter), [])
-    return traces.any(row) or traces.in_record([cell.strip() for cell in cells])
+    delimiter = max(",;\t", key=text.count)
+    return [
+        cell.strip() for line in csv.reader(io.StringIO(text), delimiter=delimiter) for cell in line
+    ]
 
 
 def _gzipped(

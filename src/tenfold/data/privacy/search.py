@@ -49,7 +49,8 @@ def search(path: Path, traces: Traces) -> Searched:
             for start, end in traces.matches(data):
                 if end > len(tail):  # else it was counted with the piece before
                     found += end - start
-            words |= traces.name_words(data)
+            if not traces.named_by(words):
+                words |= traces.name_words(data)
             tail = data[-REACH_BYTES:]
     return Searched(found, traces.named_by(words), path.stat().st_size, read)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from tenfold.data.privacy.search import Opener
 
 _ROWS = 16_384
-_APART = b"\0"
+_APART = b"\x1f"
 SUBJECTS = "subjects"
+Rows = np.ndarray | None
 
 
 def column_pieces(opener: Opener) -> Iterator[bytes]:
@@ -26,7 +28,8 @@ def column_pieces(opener: Opener) -> Iterator[bytes]:
         try:
             for batch in _file(stream).iter_batches(_ROWS):
                 for column in batch.columns:
-                    yield from _value_bytes(column)
+                    for values, _ in _flat(column, None):
+                        yield _joined(values)
         except pa.ArrowException as error:
             raise ValueError(f"not Parquet after all: {error}") from None
 
@@ -45,15 +48,14 @@ def without(source: Path, target: Path, traces: Traces, subjects: Set[bytes]) ->
             for group in range(file.metadata.num_row_groups):
                 table = file.read_row_group(group, use_threads=False)
                 doomed = _named(table, keys)
-                if any(
-                    traces.maybe(piece)
-                    for column in table.columns
-                    for chunk in column.chunks
-                    for piece in _value_bytes(chunk)
+                doubted = _near(table, traces) - doomed
+                for row, value in zip(
+                    sorted(doubted),
+                    table.take(pa.array(sorted(doubted), pa.int64())).to_pylist(),
+                    strict=True,
                 ):
-                    for row, value in enumerate(table.to_pylist()):
-                        if traces.in_record(value):
-                            doomed.add(row)
+                    if traces.in_record(value):
+                        doomed.add(row)
                 total += table.num_rows
                 removed += len(doomed)
                 if doomed:
@@ -95,27 +97,49 @@ def _named(table: pa.Table, keys: pa.Array) -> set[int]:
     return set(pc.filter(rows, pc.is_in(values, keys)).to_pylist())
 
 
-def _value_bytes(array: pa.Array) -> Iterator[bytes]:
+def _near(table: pa.Table, traces: Traces) -> set[int]:
+    """Rows that are worth a look."""
+    found: set[int] = set()
+    for column in table.columns:
+        for values, rows in _flat(column.combine_chunks(), np.arange(table.num_rows)):
+            owners = np.asarray(rows)
+            places = sorted(traces.places(_joined(values)))
+            if places:
+                lengths = pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
+                ends = np.cumsum(lengths.astype(np.int64) + len(_APART))
+                found.update(owners[np.searchsorted(ends, places, side="right")].tolist())
+    return found
+
+
+def _flat(array: pa.Array, rows: Rows) -> Iterator[tuple[pa.Array, Rows]]:
+    """The texts, bytes and whole numbers (an id may be one) of a column as plain bytes, with the row of each."""
     kind = array.type
-    if pa.types.is_dictionary(kind):
-        yield from _value_bytes(array.dictionary)
+    if isinstance(array, pa.ChunkedArray):
+        for chunk in array.chunks:
+            yield from _flat(chunk, rows)
+    elif pa.types.is_dictionary(kind):
+        yield from _flat(array.dictionary_decode(), rows)
     elif pa.types.is_struct(kind):
         for field in array.flatten():
-            yield from _value_bytes(field)
+            yield from _flat(field, rows)
     elif pa.types.is_map(kind):
-        yield from _value_bytes(array.keys)
-        yield from _value_bytes(array.items)
+        for inner in (array.keys, array.items):
+            yield from _flat(pa.ListArray.from_arrays(array.offsets, inner), rows)
     elif pa.types.is_nested(kind):
-        yield from _value_bytes(pc.list_flatten(array))
+        parents = None if rows is None else rows[pc.list_parent_indices(array).to_numpy()]
+        yield from _flat(pc.list_flatten(array), parents)
     elif len(array) and (pa.types.is_integer(kind) or _is_bytes(kind)):
-        # an id may be a number
-        values = pc.cast(
-            pc.cast(array, pa.string()) if pa.types.is_integer(kind) else array, pa.large_binary()
-        )
-        whole = pa.LargeListArray.from_arrays(
-            pa.array([0, len(values)], pa.int64()), pc.fill_null(values, b"")
-        )
-        yield pc.binary_join(whole, pa.scalar(_APART, pa.large_binary()))[0].as_py()
+        plain = pc.cast(array, pa.string()) if pa.types.is_integer(kind) else array
+        yield pc.cast(plain, pa.large_binary()), rows
+
+
+def _joined(values: pa.Array) -> bytes:
+    """All of them in one piece, a sign that is in no text between."""
+    whole = pa.LargeListArray.from_arrays(
+        pa.array([0, len(values)], pa.int64()), pc.fill_null(values, b"")
+    )
+    joined: bytes = pc.binary_join(whole, pa.scalar(_APART, pa.large_binary()))[0].as_py()
+    return joined
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

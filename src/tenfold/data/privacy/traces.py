@@ -20,76 +20,73 @@ from tenfold.data.privacy.person import NUMBERS, Identifier, Person
 
 REACH_BYTES = 1024
 """No trace is longer: pieces of a stream overlap by so much."""
-_GAPS = b" .()/-\xa0\xc2"
 _GAP = rb"(?:[ .()/-]|\xc2\xa0){0,4}"
 _BEFORE, _BEHIND = rb"(?<![0-9A-Za-z])", rb"(?![0-9A-Za-z])"
 _AROUND = 256
 """Bytes around a needle in which the whole trace must be."""
-_STRETCH = 1 << 16
 
 
 class Traces:
     def __init__(self, person: Person) -> None:
         self.person = person
         needles: set[bytes] = set()
-        numbers: set[bytes] = set()
         spelled_out: list[bytes] = []
-        with_gaps: list[bytes] = []
+        self._numbers: list[tuple[re.Pattern[bytes], re.Pattern[bytes]]] = []
         for identifier in person.identifiers:
             if identifier.kind in NUMBERS:
-                number = forms(identifier.kind, identifier.text)[-1].partition(":")[2].encode()
-                numbers.add(number)
-                with_gaps.append(_number_pattern(identifier, number))
+                self._numbers.append(_number_patterns(identifier))
             elif identifier.kind == "name":
                 needles |= _spellings(max(identifier.words, key=len))
                 spelled_out += _name_patterns(identifier)
             else:
                 needles |= _spellings(identifier.text)
                 spelled_out.append(_text_pattern(identifier.text))
-        self._needles, self._numbers = sorted(needles), sorted(numbers)
+        self._needles = sorted(needle for needle in needles if b"\0" not in needle)
+        self._wide_needles = sorted(needle for needle in needles if b"\0" in needle)
         self._spelled_out = re.compile(b"|".join(spelled_out), re.IGNORECASE)
-        self._with_gaps = re.compile(b"|".join(with_gaps), re.IGNORECASE)
         self._names = [i.words for i in person.identifiers if i.kind == "name"]
         self._words = {word: _spellings(word) for name in self._names for word in name}
 
+    def places(self, data: bytes) -> Iterator[int]:
+        """Where it is worth looking: at every trace, and for a name at its longest word, too. Unordered."""
+        low = data.lower()
+        for needle in self._needles + (self._wide_needles if b"\0" in data else []):
+            at = low.find(needle)
+            while at >= 0:
+                yield at
+                at = low.find(needle, at + 1)
+        for spaced, _ in self._numbers:
+            for match in spaced.finditer(low):
+                yield match.start()
+
     def maybe(self, data: bytes) -> bool:
         """Never false where there is a trace."""
-        low = data.lower()
-        if any(needle in low for needle in self._needles):
-            return True
-        return any(True for _ in self._numbered(low))
+        return next(self.places(data), None) is not None
 
     def matches(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where traces are, in order, none overlapping another."""
-        low = data.lower()
         found = set()
-        for needle in self._needles:
-            at = low.find(needle)
-            while at >= 0:
-                ahead, behind = max(0, at - _AROUND), at + len(needle) + _AROUND
-                for match in self._spelled_out.finditer(data, ahead, behind):
+        patterns = [exact for _, exact in self._numbers]
+        if self._needles:
+            patterns.append(self._spelled_out)
+        for at in self.places(data):
+            for pattern in patterns:
+                for match in pattern.finditer(data, max(0, at - _AROUND), at + 2 * _AROUND):
                     found.add(match.span())
-                at = low.find(needle, at + 1)
-        for start, end in self._numbered(low):
-            found.update(match.span() for match in self._with_gaps.finditer(data, start, end))
         taken = 0
         for start, end in sorted(found):
             if start >= taken:
                 taken = end
                 yield start, end
 
-    def _numbered(self, low: bytes) -> Iterator[tuple[int, int]]:
-        """Stretches in which the digits of a number stand in order when gaps are left out."""
-        for start in range(0, len(low) if self._numbers else 0, _STRETCH):
-            end = start + _STRETCH + _AROUND
-            packed = low[start:end].translate(None, _GAPS)
-            if any(number in packed for number in self._numbers):
-                yield start, end
-
     def name_words(self, data: bytes) -> set[str]:
         """The words of names that stand somewhere in it."""
         low = data.lower() if self._words else b""
-        return {word for word, spelled in self._words.items() if any(s in low for s in spelled)}
+        return {
+            w
+            for w, spelled in self._words.items()
+            if any(s in low for s in spelled if b"\0" not in s)
+        }
 
     def named_by(self, words: Set[str]) -> bool:
         """Whether they are all the words of one of the names."""
@@ -174,13 +171,16 @@ def _text_pattern(text: str) -> bytes:
     return _BEFORE + b"(?:" + spelled + b")" + _BEHIND
 
 
-def _number_pattern(identifier: Identifier, number: bytes) -> bytes:
-    """The digits of a phone number without its country, after any way to say its own."""
+def _number_patterns(identifier: Identifier) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """What is quick to search in lower case and never misses it; and the number itself, bounded. A phone number is searched
+    without its country and found after any way to say it."""
+    full, *more = (form.partition(":")[2] for form in forms(identifier.kind, identifier.text))
+    number = (more[-1] if more else full).encode()
     spaced = _GAP.join(re.escape(number[at : at + 1]) for at in range(len(number)))
-    if identifier.kind != "phone":
-        return _BEFORE + spaced + _BEHIND
-    full = forms("phone", identifier.text)[0].partition(":")[2]
-    own = full[: -len(number)].encode() if len(full) > len(number) else b""
-    country = rb"(?:\+|00)?" + own if own else rb"(?:\+|00)" + COUNTRY.encode()
-    ahead = rb"(?:" + country + _GAP + rb"(?:\(?0\)?)?" + _GAP + rb"|\(?0)?"
-    return rb"(?<![0-9])" + ahead + spaced + rb"(?![0-9])"
+    ahead, behind = _BEFORE, _BEHIND
+    if identifier.kind == "phone":
+        own = full[: -len(number)].encode() if more else b""
+        country = rb"(?:\+|00)?" + own if own else rb"(?:\+|00)" + COUNTRY.encode()
+        ahead = rb"(?<![0-9])(?:" + country + _GAP + rb"(?:\(?0\)?)?" + _GAP + rb"|\(?0)?"
+        behind = rb"(?![0-9])"
+    return re.compile(spaced), re.compile(ahead + spaced + behind, re.IGNORECASE)
