@@ -130,6 +130,8 @@ class _Work:
         self.cleaner = FileCleaner(self.traces, self.subjects)
         self.affected: dict[str, bool] = {}
         """SHA-256 -> whether a trace was seen; else only the words of a name, or a subject's hash."""
+        self.clean: set[str] = set()
+        """SHA-256 of blobs in which there is nothing: they never change, so once is enough."""
         self.searched_files = self.searched_bytes = 0
         self.rewritten: list[dict[str, Any]] = []
         self.blobs_removed: list[str] = []
@@ -144,6 +146,8 @@ class _Work:
             sure = self.cleaner.suspects(self.factory.blobs.path(ref.sha256))
             if sure is not None:
                 self.affected[ref.sha256] = sure
+            else:
+                self.clean.add(ref.sha256)
 
     def exchange(self) -> None:
         """New blobs first, then the facts, in one transaction."""
@@ -240,10 +244,10 @@ class _Work:
         self.compacted = self.factory.ledger.compact()  # type: ignore[attr-defined]
 
     def left(self) -> dict[str, int]:
-        """File -> bytes of the person, over every byte of the store folder."""
+        """File -> bytes of the person, over every byte of the store folder that was not searched before."""
         found = {}
         for path in sorted(p for p in self._root.rglob("*") if p.is_file() and not p.is_symlink()):
-            count = self.cleaner.traces_in(path)
+            count = 0 if path.name in self.clean else self.cleaner.traces_in(path)
             if count:
                 found[self._relative(path)] = count
         return found

@@ -12,6 +12,7 @@ import gzip
 import io
 import json
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,8 @@ _LINES = (".jsonl", ".ndjson")
 _TABLES = (".csv", ".tsv")
 _HEAD = 1 << 16
 _PIECE = 1 << 20
+_LEVELS = {b"\x02": 9, b"\x04": 1}
+"""Extra flags of gzip's header (RFC 1952, 2.3.1) -> how hard it was packed; 6 is between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,8 @@ def _gzipped(
     name: str, source: Path, target: Path, traces: Traces, subjects: Set[bytes]
 ) -> Rewritten | None:
     """Unpacked, rewritten, packed again without a time, so that the bytes depend on the content only."""
+    with source.open("rb") as stream:
+        level = _LEVELS.get(stream.read(9)[8:], 6)
     plain, fresh = (
         target.with_name(target.name + ".plain"),
         target.with_name(target.name + ".fresh"),
@@ -147,14 +152,14 @@ def _gzipped(
         try:
             with gzip.open(source) as packed, plain.open("wb") as stream:
                 shutil.copyfileobj(packed, stream, 1 << 20)
-        except EOFError:
+        except (EOFError, zlib.error, gzip.BadGzipFile):
             return None
         made = rewrite(name.removesuffix(".gz"), plain, fresh, traces, subjects)
         if made is not None:
             with (
                 target.open("wb") as raw,
                 fresh.open("rb") as content,
-                gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+                gzip.GzipFile("", "wb", level, raw, mtime=0) as packed,
             ):
                 shutil.copyfileobj(content, packed, 1 << 20)
         return made
