@@ -75,9 +75,24 @@ def _strands(opener: Opener, depth: int) -> Iterator[Iterator[bytes]]:
 
 
 def _pieces(opener: Opener, num_bytes: int = _PIECE) -> Iterator[bytes]:
+    """What a packed stream gave before it broke comes out, too."""
     with opener() as stream:
-        while piece := stream.read(num_bytes):
-            yield piece
+        read = getattr(stream, "read1", stream.read)
+        held: list[bytes] = []
+        size = 0
+        try:
+            while piece := read(num_bytes):
+                held.append(piece)
+                size += len(piece)
+                if size >= num_bytes:
+                    yield b"".join(held)
+                    held, size = [], 0
+        except (OSError, EOFError, zlib.error):
+            if held:
+                yield b"".join(held)
+            raise
+        if held:
+            yield b"".join(held)
 
 
 def _while_it_can(pieces: Iterator[bytes]) -> Iterator[bytes]:

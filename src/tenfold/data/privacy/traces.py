@@ -39,7 +39,8 @@ class Traces:
                 needles |= _spellings(max(identifier.words, key=len))
                 spelled_out += _name_patterns(identifier)
             else:
-                needles |= _spellings(identifier.text)
+                local = identifier.text.partition("@")[0]  # whatever the sign is written as
+                needles |= _spellings(local if len(local) > 4 else identifier.text)
                 spelled_out.append(_text_pattern(identifier.text))
         self._needles = sorted(needle for needle in needles if b"\0" not in needle)
         self._wide_needles = sorted(needle for needle in needles if b"\0" in needle)
@@ -82,11 +83,13 @@ class Traces:
     def name_words(self, data: bytes) -> set[str]:
         """The words of names that stand somewhere in it."""
         low = data.lower() if self._words else b""
-        return {
-            w
-            for w, spelled in self._words.items()
-            if any(s in low for s in spelled if b"\0" not in s)
-        }
+        found: set[str] = set()
+        for name in self._names:
+            for word in sorted(name, key=len, reverse=True):  # the longest is the rarest
+                if not any(s in low for s in self._words[word] if b"\0" not in s):
+                    break
+                found.add(word)
+        return found
 
     def named_by(self, words: Set[str]) -> bool:
         """Whether they are all the words of one of the names."""
