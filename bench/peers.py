@@ -22,8 +22,11 @@ PINNED = {
     "litellm": ("litellm[proxy]", "1.106.2"),  # what pip chooses on Python 3.11
     "vllm-router": ("vllm-router", "0.1.17"),
     "smg": ("smg", "1.13.0"),
+    "datasketch": ("datasketch", "2.0.0"),  # MinHash, beside bench/data_dedup.py
 }
 """Name -> requirement and version."""
+_READY = "installed"
+"""A file in the environment of a peer that was installed to the end."""
 SYSTEM = {"nginx": "nginx", "wrk": "wrk"}
 """Programs that come from the system's packages -> the package's name in Debian."""
 
@@ -46,6 +49,13 @@ def program(name: str) -> Path:
     return found_at
 
 
+def python(name: str) -> Path:
+    """The interpreter of a peer that is a library. Raises Unavailable, saying how to get it."""
+    if not (home(name) / _READY).exists():
+        raise Unavailable(f"{name} is not installed: python bench/peers.py {name}")
+    return home(name) / "bin" / "python"
+
+
 def home(name: str) -> Path:
     """The environment of one peer. A new pin is a new folder: nothing is ever upgraded in place."""
     return folder() / f"{name}-{PINNED[name][1]}"
@@ -63,7 +73,7 @@ def title(name: str) -> str:
 def make(name: str) -> Path:
     """The peer's environment, made now if it is not there. Raises CalledProcessError when pip fails."""
     ready = home(name)
-    if (ready / "bin" / name).exists():
+    if (ready / "bin" / name).exists() or (ready / _READY).exists():
         return ready
     requirement, version = PINNED[name]
     folder().mkdir(parents=True, exist_ok=True)
@@ -75,6 +85,7 @@ def make(name: str) -> Path:
                 [ready / "bin" / "python", "-m", "pip", "install", "-q", f"{requirement}=={version}"],
                 check=True, cwd=elsewhere,
             )  # fmt: skip
+        (ready / _READY).touch()
     except BaseException:
         shutil.rmtree(ready, ignore_errors=True)
         raise
