@@ -81,7 +81,7 @@ def test_expectation_maximisation_finds_what_made_the_data():
 
 
 def test_jaro_winkler_is_the_published_one():
-    """Winkler 1990; values as in his later tables (U.S. Census Bureau, 2006, table 6)."""
+    """Winkler's well-known examples, to three digits."""
     published = [
         ("MARTHA", "MARHTA", 0.961),
         ("DUNNINGHAM", "CUNNIGHAM", 0.896),

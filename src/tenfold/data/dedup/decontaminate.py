@@ -1,6 +1,7 @@
 """Keeps evaluation sets out of training: a record that has a long run of words in common with one goes.
 
-13 words, and whole items of 8 to 12, as GPT-3 did (Brown et al. 2020, appendix C). A hard gate: a set that is
+Runs of 13 words, GPT-3's longest (Brown et al. 2020, appendix C: 8 to 13, one length for each set); here
+shorter items of 8 words or more are looked for whole. A hard gate: a set that is
 not there, is not what it was, or has nothing long enough to be found again, stops the step. Only hashes of
 the sets are kept. Knows texts and files of hashes, not where sets come from.
 """
