@@ -22,8 +22,11 @@ PINNED = {
     "litellm": ("litellm[proxy]", "1.106.2"),  # what pip chooses on Python 3.11
     "vllm-router": ("vllm-router", "0.1.17"),
     "smg": ("smg", "1.13.0"),
+    "trafilatura": ("trafilatura", "2.3.1"),  # main text of pages, beside bench/data_html.py
 }
 """Name -> requirement and version."""
+BESIDE = {"trafilatura": ("lxml_html_clean==0.4.6",)}
+"""Name -> what it needs and does not always bring: its justext asks for an extra that newer lxml renamed."""
 SYSTEM = {"nginx": "nginx", "wrk": "wrk"}
 """Programs that come from the system's packages -> the package's name in Debian."""
 
@@ -72,7 +75,8 @@ def make(name: str) -> Path:
         subprocess.run([sys.executable, "-m", "venv", ready], check=True)
         with tempfile.TemporaryDirectory() as elsewhere:
             subprocess.run(
-                [ready / "bin" / "python", "-m", "pip", "install", "-q", f"{requirement}=={version}"],
+                [ready / "bin" / "python", "-m", "pip", "install", "-q", f"{requirement}=={version}",
+                 *BESIDE.get(name, ())],
                 check=True, cwd=elsewhere,
             )  # fmt: skip
     except BaseException:

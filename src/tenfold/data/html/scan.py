@@ -225,10 +225,9 @@ def scan(page):
                     begin_tag = True
                     break
             if _SPACE[byte]:
-                if pre_depth and byte == 10 and size > start:
-                    text[size] = 10
+                if pre_depth and size > start and byte:
+                    text[size] = byte
                     size += 1
-                    space = False
                 else:
                     space = True
                 at += 1
@@ -492,7 +491,8 @@ def scan(page):
         while depth > keep:
             depth -= 1
             closed = stack[depth]
-            elements[closed, LAST] = num_blocks
+            # A block that is not finished yet has begun within it.
+            elements[closed, LAST] = num_blocks + (size > start)
             open_tags[elements[closed, TAG]] -= 1
             low = min(low, depth - 1)
         if link_depth > depth:
