@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 import data_html_pages
 import data_html_train
 import peers
 from data_html_pages import Page
 from harness import Figure, Figures, Unavailable, main, spread
-from threadpoolctl import threadpool_limits
-
 from tenfold.data.html.main_text import main_text
 
 ROUNDS = 5

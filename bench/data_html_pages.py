@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+
 from harness import ROOT, Unavailable
 
 Counts = tuple[float, float, float]
@@ -41,7 +42,9 @@ def pages() -> list[Page]:
         if place and (found := Path(place) / "data" / "web" / "article_html.tar.gz").is_file():
             break
     else:
-        raise Unavailable("data/web/article_html.tar.gz: point TENFOLD_SHARED at the folder that has it")
+        raise Unavailable(
+            "data/web/article_html.tar.gz: point TENFOLD_SHARED at the folder that has it"
+        )
     with gzip.open(found.with_name("ground_truth.json.gz")) as file:
         truth = json.load(file)
     made = []
@@ -52,7 +55,9 @@ def pages() -> list[Page]:
                 file = archive.extractfile(member)
                 assert file is not None
                 told = truth[key]
-                made.append(Page(key, gzip.decompress(file.read()), told["articleBody"], _site(told["url"])))
+                made.append(
+                    Page(key, gzip.decompress(file.read()), told["articleBody"], _site(told["url"]))
+                )
     return sorted(made, key=lambda page: page.key)
 
 

@@ -21,21 +21,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import data_html_pages
 import numpy as np
-from data_html_pages import Page
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+import data_html_pages
+from data_html_pages import Page
 from tenfold.data.html import features, forest, main_text, scan, second_look
 
 FOLDS = 8
 """Parts of the sites; each is judged by trees that grew on the others."""
-INNER_FOLDS = 4
+INNER_FOLDS = 3
 """The second look learns from odds of first trees that did not grow on the page."""
-FIRST = {"max_iter": 120, "max_leaf_nodes": 12, "max_features": 0.3}
-SECOND = {"max_iter": 60, "max_leaf_nodes": 12, "max_features": 0.3}
-GROWTH = {"learning_rate": 0.06, "min_samples_leaf": 20, "l2_regularization": 5.0, "random_state": 0,
+FIRST = {"max_iter": 80, "max_leaf_nodes": 12, "max_features": 0.2}
+SECOND = {"max_iter": 40, "max_leaf_nodes": 12, "max_features": 0.3}
+GROWTH = {"learning_rate": 0.08, "min_samples_leaf": 20, "l2_regularization": 5.0, "random_state": 0,
           "early_stopping": False}  # fmt: skip
 
 _WORD = re.compile(r"\w+")
@@ -70,7 +70,9 @@ def marked(page: Page) -> Marked:
     flat = [word for of_line in words for word in of_line]
     truth = _WORD.findall(page.truth)
     for start, _, size in difflib.SequenceMatcher(None, flat, truth, False).get_matching_blocks():
-        for line, count in zip(*np.unique(owner[start : start + size], return_counts=True), strict=True):
+        for line, count in zip(
+            *np.unique(owner[start : start + size], return_counts=True), strict=True
+        ):
             if size >= 4 or count == sizes[line]:
                 shared[line] += count
     is_main = shared >= 0.5 * np.maximum(1, sizes)
@@ -156,7 +158,11 @@ def _plain(model: Any, names: tuple[str, ...]) -> forest.Forest:
             if told["is_leaf"]:
                 value[at] = told["value"]
                 continue
-            column[at], value[at], left[at] = told["feature_idx"], told["num_threshold"], len(column)
+            column[at], value[at], left[at] = (
+                told["feature_idx"],
+                told["num_threshold"],
+                len(column),
+            )
             for child in (told["left"], told["right"]):
                 todo.append((child, len(column)))
                 column.append(-1), value.append(0.0), left.append(0)
@@ -173,7 +179,9 @@ def read() -> list[Marked]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="compare with the trees in the package")
+    parser.add_argument(
+        "--check", action="store_true", help="compare with the trees in the package"
+    )
     parser.add_argument("--cross", action="store_true", help="only say what cross-validation gives")
     parser.add_argument("--seed", type=int, default=0, help="of the parts, for --cross")
     told = parser.parse_args()

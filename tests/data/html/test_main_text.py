@@ -15,8 +15,8 @@ from resiliparse.parse.html import HTMLTree
 
 from tenfold.data import record
 from tenfold.data.html import scan
+from tenfold.data.html.batches import HtmlMainText
 from tenfold.data.html.main_text import MainText, main_text, plain
-from tenfold.data.html.operator import HtmlMainText
 
 STORY = [
     "The harbour of the small town was closed on Monday, after a storm had torn two ferries from their moorings.",
@@ -24,7 +24,9 @@ STORY = [
     "“We have seen worse winters,” said the harbour master, who has watched the sea from the same window since 1987.",
     "Until the work is done, mail and groceries are going to reach the islands by helicopter, twice a day, if the wind allows.",
 ]
-NAV = "".join(f'<li><a href="/{word}">{word}</a></li>' for word in ("Politics", "Sports", "Culture", "Travel"))
+NAV = "".join(
+    f'<li><a href="/{word}">{word}</a></li>' for word in ("Politics", "Sports", "Culture", "Travel")
+)
 REPLY = "I was on that ferry last summer and I can tell you that nothing about it looked safe to me, nothing at all."
 PAGE = f"""<!doctype html><html lang="en-GB"><head><title>Storm closes harbour | The Gull</title>
 <meta charset="utf-8"><meta property="og:title" content="Storm closes harbour &amp; islands wait">
@@ -69,7 +71,8 @@ def test_a_page_says_when_and_what_it_is():
 
 
 @pytest.mark.parametrize(
-    "date", ["2021-13-40", "yesterday", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", ""]
+    "date",
+    ["2021-13-40", "yesterday", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", ""],
 )
 def test_a_date_that_is_none_is_not_made_up(date):
     assert main_text(PAGE.replace("2021-02-03T06:30:00+01:00", date).encode()).date is None
@@ -99,7 +102,11 @@ def test_what_people_marked_is_found(shared):
     truth = json.loads(gzip.decompress((shared / "web" / "ground_truth.json.gz").read_bytes()))
     shares = []
     for name, html in list(pages_of(shared).items())[::4]:
-        words = set(re.findall(r"\w+", truth[name.rpartition("/")[2].removesuffix(".html.gz")]["articleBody"]))
+        words = set(
+            re.findall(
+                r"\w+", truth[name.rpartition("/")[2].removesuffix(".html.gz")]["articleBody"]
+            )
+        )
         found = set(re.findall(r"\w+", main_text(html).text))
         shares.append(len(words & found) / len(words | found))
     assert np.mean(shares) > 0.95
@@ -136,7 +143,9 @@ def test_a_batch_keeps_its_rows_and_names_what_it_loses():
         record.AUTHORITY: [0.5] * 4, record.SUBJECTS: [None] * 4, record.META: [None] * 4,
         record.DROP: [None, None, None, "other.rule"], record.TEXT: texts,
     }  # fmt: skip
-    batch = pa.RecordBatch.from_pydict(about, schema=record.ABOUT.append(pa.field(record.TEXT, pa.string())))
+    batch = pa.RecordBatch.from_pydict(
+        about, schema=record.ABOUT.append(pa.field(record.TEXT, pa.string()))
+    )
     made = HtmlMainText()(batch)
     assert made.column(record.TEXT).to_pylist() == [main_text(PAGE.encode()).text, *texts[1:]]
     assert made.column(record.DROP).to_pylist() == [None, None, "html.no_text", "other.rule"]

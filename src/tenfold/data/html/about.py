@@ -6,6 +6,7 @@ Takes only what is plain: meta tags, `time` and JSON-LD's datePublished. Guesses
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from html import unescape
 from typing import Any
@@ -26,7 +27,9 @@ _DATES = tuple(
 """Best first: what was made for the article before what may be anything's."""
 _LANGUAGE = tags.fnv(b"lang")
 _JSON_DATE = re.compile(rb'"datePublished"\s{0,8}:\s{0,8}"([^"]{8,40})"')
-_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?(?:[.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?)?")
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d))?(?:[.,]\d+)?\s*(Z|[+-]\d\d:?\d\d)?)?"
+)
 _TAG = re.compile(r"[a-zA-Z]{2,3}(?:[-_][a-zA-Z0-9]{2,8}){0,3}$")
 
 
@@ -51,10 +54,8 @@ def page(page: bytes, title_start: int, title_end: int, facts: Any) -> dict[str,
 
 def _line(said: bytes) -> str | None:
     text = said[:2000].decode("utf-8", "replace")
-    try:
+    with suppress(ValueError):  # a reference of thousands of digits
         text = unescape(text)
-    except ValueError:  # a reference of thousands of digits
-        pass
     return " ".join(text.split()) or None
 
 

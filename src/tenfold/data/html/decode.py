@@ -17,7 +17,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_DECLARED = re.compile(rb"<(?:meta|\?xml)[^>]{0,300}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w:.-]{2,40})", re.I)
+_DECLARED = re.compile(
+    rb"<(?:meta|\?xml)[^>]{0,300}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w:.-]{2,40})", re.I
+)
 _LOOK_BYTES = 4096
 """Declarations stand within the first 1,024 bytes (WHATWG, 13.2.3.2); real ones are often later."""
 BROKEN_SHARE = 0.02
@@ -26,11 +28,12 @@ BROKEN_SHARE = 0.02
 
 def utf8(page: bytes, encoding: str | None = None) -> tuple[bytes, str]:
     """(the page in UTF-8, the encoding it was in). `encoding`: what the server said. Never raises."""
-    for mark, name in _MARKS:
+    name: str | None
+    for mark, known in _MARKS:
         if page.startswith(mark):
-            if name == "utf-8":
-                return _repaired(page[len(mark) :]), name
-            return _decoded(page[len(mark) :], name), name
+            if known == "utf-8":
+                return _repaired(page[len(mark) :]), known
+            return _decoded(page[len(mark) :], known), known
     head = page[:_LOOK_BYTES]
     if b"\0" in head and (name := _wide(head)):
         return _decoded(page, name), name

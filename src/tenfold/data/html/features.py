@@ -10,14 +10,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from tenfold.data.html import scan, tags, words
+from tenfold.data.html import block_text, scan, tags, words
 
 _N = tags.NUMBER
-_TEXT_STATES, _TEXT_GROUPS = words.TEXT_STATES, words.TEXT_GROUPS
-_SYMBOL, _EDGE = words.SYMBOL, np.uint8(words.EDGE)
 
 NUM_NAME_GROUPS = len(words.IN_NAMES)
-NUM_TEXT_GROUPS = len(words.IN_TEXT)
 
 KINDS = (
     ("p",), ("h1",), ("h2", "h3"), ("h4", "h5", "h6"), ("li",), ("td", "th"), ("div",), ("blockquote",),
@@ -40,19 +37,23 @@ for _number, _name in enumerate(WITHIN):
 _NAMES_OF = list(words.IN_NAMES)
 _COMMENTS = np.uint32(1 << _NAMES_OF.index("comment"))
 _ASIDE = np.uint32(
-    sum(1 << _NAMES_OF.index(name) for name in ("related", "nav", "foot", "pop", "author", "letter"))
+    sum(
+        1 << _NAMES_OF.index(name) for name in ("related", "nav", "foot", "pop", "author", "letter")
+    )
 )
 _IS_ASIDE = np.zeros(len(tags.NAMES), np.bool_)
 for _name in ("aside", "nav", "footer", "form"):
     _IS_ASIDE[_N[_name]] = True
-_LEADS = np.array([tags.fnv(name) for name in (b"og:description", b"description", b"twitter:description")])
+_LEADS = np.array(
+    [tags.fnv(name) for name in (b"og:description", b"description", b"twitter:description")]
+)
 
 FAR = 16
 """Levels above a block that are looked at."""
 _GOOD_WORDS = 12
 _GOOD_LINKS = 0.35
 
-_OWN = (
+OWN = (
     "words", "bytes", "link_share", "word_length", "marks_per_word", "sentence_end", "capital_start",
     "capitals_share", "digits_share", "commas", "quotes", "kind", "breaks", "bold_share", "short_share",
     "colon_end", "good", "level", "cells",
@@ -69,14 +70,23 @@ _PLACE = (
     "num_articles", "seen_before", "page_blocks",
     "is_lead", "since_lead", "title_words",
 )  # fmt: skip
-_BESIDE = tuple(
-    f"{what}_{offset:+d}"
-    for offset in (-3, -2, -1, 1, 2, 3)
-    for what in ("words", "links", "kind", "same_parent", "sentence")
-) + ("near_words", "near_links", "wide_words", "wide_links", "run_same_parent", "alike_before", "alike_after")
+_BESIDE = (
+    *(
+        f"{what}_{offset:+d}"
+        for offset in (-3, -2, -1, 1, 2, 3)
+        for what in ("words", "links", "kind", "same_parent", "sentence")
+    ),
+    "near_words",
+    "near_links",
+    "wide_words",
+    "wide_links",
+    "run_same_parent",
+    "alike_before",
+    "alike_after",
+)
 
 NAMES: tuple[str, ...] = (
-    *_OWN,
+    *OWN,
     *(f"text_{name}" for name in words.IN_TEXT),
     *(f"within_{name}" for name in WITHIN),
     *(f"named_{name}" for name in words.IN_NAMES),
@@ -96,103 +106,6 @@ _F_H1 = _N["h1"]
 SHARED = 0.7
 """An element with this share of the page's prose stands around nearly all of the article: what it is called
 tells no block from another."""
-
-
-@numba.njit(cache=True, nogil=True)
-def _own(text, start, end, link_bytes, bold_bytes, row):
-    """Fill in what a block's text alone says. Returns (words, hash of its letters)."""
-    num_words, letters, marks, capitals, digits, commas, quotes, short = 0, 0, 0, 0, 0, 0, 0, 0
-    word = 0
-    wide = 0
-    value = np.uint64(14695981039346656037)
-    state, found, edge = _TEXT_STATES[0, _EDGE], np.uint32(0), True
-    end_mark, first_capital = False, False
-    for at in range(start, end):
-        byte = text[at]
-        symbol = _SYMBOL[byte]
-        if symbol != _EDGE or not edge:
-            state = _TEXT_STATES[state, symbol]
-            found |= _TEXT_GROUPS[state]
-        edge = symbol == _EDGE
-        letter = (97 <= byte <= 122) or (65 <= byte <= 90)
-        digit = 48 <= byte <= 57
-        foreign = byte >= 128
-        if byte == 0xE2 and at + 1 < end and text[at + 1] == 0x80:
-            foreign = False
-            quotes += at + 2 < end and 0x98 <= text[at + 2] <= 0x9F
-        elif foreign and at >= 2 and text[at - 2] == 0xE2 and text[at - 1] == 0x80:
-            foreign = False
-        elif foreign and at >= 1 and text[at - 1] == 0xE2 and byte == 0x80:
-            foreign = False
-        if 0xE3 <= byte <= 0xE9:
-            wide += 1
-        if letter or digit or foreign:
-            if word == 0:
-                num_words += 1
-                capitals += 65 <= byte <= 90
-                digits += digit
-                if num_words == 1:
-                    first_capital = 65 <= byte <= 90
-            word += 1
-            letters += 1
-            end_mark = False
-            value = (value ^ np.uint64(byte | 32)) * np.uint64(1099511628211)
-        else:
-            if 0 < word <= 3:
-                short += 1
-            if byte != 39 and byte != 0x80 and byte < 0x98:
-                word = 0
-            if byte == 46 or byte == 33 or byte == 63:
-                marks += 1
-                end_mark = True
-            elif byte == 44 or byte == 59 or byte == 58:
-                marks += 1
-                commas += byte == 44
-                end_mark = False
-            elif byte == 34:
-                quotes += 1
-            elif byte < 128 and byte != 32 and byte != 41 and byte != 39 and byte != 10:
-                end_mark = False
-    if not edge:
-        found |= _TEXT_GROUPS[_TEXT_STATES[state, _EDGE]]
-    # Chinese and Japanese have no spaces: two signs are about a word.
-    num_words += wide // 2
-    size = end - start
-    per_word = 1.0 / max(1, num_words)
-    row[0], row[1] = np.log2(1 + num_words), np.log2(1 + size)
-    row[2] = min(1.0, link_bytes / size)
-    row[3] = letters * per_word
-    row[4] = marks * per_word
-    row[5] = end_mark
-    row[6] = first_capital
-    row[7] = capitals * per_word
-    row[8] = digits * per_word
-    row[9] = min(commas, 8)
-    row[10] = min(quotes, 8)
-    row[13] = min(1.0, bold_bytes / size)
-    row[14] = short * per_word
-    row[15] = text[end - 1] == 58
-    for group in range(NUM_TEXT_GROUPS):
-        row[_TEXT_0 + group] = (found >> np.uint32(group)) & np.uint32(1)
-    return num_words, value
-
-
-@numba.njit(cache=True, nogil=True)
-def _like_title(text, start, end, page, title_start, title_end):
-    """Share of the shorter one's letters that block and title have in common from the first on."""
-    a, b, same = start, title_start, 0
-    while a < end and b < title_end:
-        if _SYMBOL[text[a]] >= _EDGE:
-            a += 1
-        elif _SYMBOL[page[b]] >= _EDGE:
-            b += 1
-        elif _SYMBOL[text[a]] == _SYMBOL[page[b]]:
-            same += 1
-            a += 1
-            b += 1
-        else:
-            break
-    return 0.0 if same < 8 else same / (same + max(0, end - a))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -234,24 +147,6 @@ def _aside(elements, hints, here, num):
 
 
 @numba.njit(cache=True, nogil=True)
-def _title_words(page, start, end):
-    """Bits of the words of four letters and more, and how many there are."""
-    bits, count, value, letters = np.uint64(0), 0, np.uint64(0), 0
-    for at in range(start, end + 1):
-        symbol = _SYMBOL[page[at]] if at < end else _EDGE
-        if symbol < _EDGE:
-            value = (value * np.uint64(31) + np.uint64(symbol)) & np.uint64(0xFFFFFFF)
-            letters += 1
-        else:
-            if letters >= 4:
-                bit = np.uint64(1) << ((value ^ (value >> np.uint64(7))) % np.uint64(61))
-                count += (bits & bit) == 0
-                bits |= bit
-            value, letters = np.uint64(0), 0
-    return bits, count
-
-
-@numba.njit(cache=True, nogil=True)
 def features(page, text, blocks, elements, hints, title_start, title_end, facts):
     """Of what `scan` found: (features `float32[blocks, len(NAMES)]`, words `int32[blocks]`, first and last
     block, without the last, of the container around each block and of the one around that `int32[blocks, 4]`)."""
@@ -271,8 +166,8 @@ def features(page, text, blocks, elements, hints, title_start, title_end, facts)
     for i in range(num):
         row = x[i]
         start, end = blocks[i, scan.START], blocks[i, scan.END]
-        num_words[i], hashes[i] = _own(
-            text, start, end, blocks[i, scan.LINK_BYTES], blocks[i, scan.BOLD_BYTES], row
+        num_words[i], hashes[i] = block_text.own(
+            text, start, end, blocks[i, scan.LINK_BYTES], blocks[i, scan.BOLD_BYTES], row, _TEXT_0
         )
         owner = blocks[i, scan.OWNER]
         here = owner
@@ -318,7 +213,7 @@ def features(page, text, blocks, elements, hints, title_start, title_end, facts)
     best = np.argmax(score)
     best_first, best_last = elements[best, scan.FIRST], elements[best, scan.LAST]
 
-    title_bits, num_title = _title_words(page, title_start, title_end)
+    title_bits, num_title = block_text.long_words(page, title_start, title_end)
     lead_at = -1
     h1, since, title_seen = -1, 1 << 20, 0.0
     slots = 16
@@ -331,7 +226,11 @@ def features(page, text, blocks, elements, hints, title_start, title_end, facts)
         here, level, only, shared = blocks[i, scan.OWNER], 1, 0, False
         while here >= 0 and level <= FAR:
             first, last = elements[here, scan.FIRST], elements[here, scan.LAST]
-            if not shared and to_good[last] - to_good[first] > SHARED * all_good and last - first > 1:
+            if (
+                not shared
+                and to_good[last] - to_good[first] > SHARED * all_good
+                and last - first > 1
+            ):
                 shared = True
             distance = FAR + 1 if shared else level
             only += last - first == 1
@@ -381,7 +280,10 @@ def features(page, text, blocks, elements, hints, title_start, title_end, facts)
         here, level, around[19] = blocks[i, scan.OWNER], 0, 0
         mine = num_words[i] if good[i] else 0
         while here >= 0 and level < 4 * FAR:
-            if to_good[elements[here, scan.LAST]] - to_good[elements[here, scan.FIRST]] > mine and around[19] == 0:
+            if (
+                to_good[elements[here, scan.LAST]] - to_good[elements[here, scan.FIRST]] > mine
+                and around[19] == 0
+            ):
                 around[19] = level + 1
             if here == best:
                 around[11] = level + 1
@@ -393,7 +295,7 @@ def features(page, text, blocks, elements, hints, title_start, title_end, facts)
         around[20] = elements[blocks[i, scan.OWNER], scan.LEVEL] - elements[best, scan.LEVEL]
         # Place.
         place = row[_PLACE_0:_BESIDE_0]
-        like = _like_title(
+        like = block_text.like(
             text, blocks[i, scan.START], blocks[i, scan.END], page, title_start, title_end
         )
         if like > 0.8:
@@ -405,8 +307,14 @@ def features(page, text, blocks, elements, hints, title_start, title_end, facts)
             if (facts[fact, 0] == _LEADS).any():
                 lead = max(
                     lead,
-                    _like_title(
-                        text, blocks[i, scan.START], blocks[i, scan.START] + min(100, blocks[i, scan.END] - blocks[i, scan.START]), page, facts[fact, 1], facts[fact, 2]
+                    block_text.like(
+                        text,
+                        blocks[i, scan.START],
+                        blocks[i, scan.START]
+                        + min(100, blocks[i, scan.END] - blocks[i, scan.START]),
+                        page,
+                        facts[fact, 1],
+                        facts[fact, 2],
                     ),
                 )
         if lead > 0.8 and num_words[i] > 5:
@@ -414,7 +322,7 @@ def features(page, text, blocks, elements, hints, title_start, title_end, facts)
         place[16] = lead
         place[17] = min(i - lead_at, 64) if lead_at >= 0 else -1
         if num_title:
-            bits, _ = _title_words(text, blocks[i, scan.START], blocks[i, scan.END])
+            bits, _ = block_text.long_words(text, blocks[i, scan.START], blocks[i, scan.END])
             both = bits & title_bits
             while both:
                 both &= both - np.uint64(1)
@@ -466,9 +374,13 @@ def features(page, text, blocks, elements, hints, title_start, title_end, facts)
         while run > 0 and i - run < 32 and near[run - 1, 0] == near[i, 0]:
             run -= 1
         beside[column + 4] = i - run
-        beside[column + 5] = i > 0 and x[i - 1, 11] == x[i, 11] and x[i - 1, _AROUND_0 + 7] == x[i, _AROUND_0 + 7]
+        beside[column + 5] = (
+            i > 0 and x[i - 1, 11] == x[i, 11] and x[i - 1, _AROUND_0 + 7] == x[i, _AROUND_0 + 7]
+        )
         beside[column + 6] = (
-            i + 1 < num and x[i + 1, 11] == x[i, 11] and x[i + 1, _AROUND_0 + 7] == x[i, _AROUND_0 + 7]
+            i + 1 < num
+            and x[i + 1, 11] == x[i, 11]
+            and x[i + 1, _AROUND_0 + 7] == x[i, _AROUND_0 + 7]
         )
     spans = np.empty((num, 4), np.int32)
     for i in range(num):

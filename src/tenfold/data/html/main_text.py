@@ -7,6 +7,7 @@ nothing says why in `cause`; no bytes whatever raise.
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from html import unescape
@@ -23,7 +24,16 @@ EVEN = 0.0
 """Log odds above which a block is part of the main text."""
 FIRST_TREES = Path(__file__).with_name("first.npz")
 SECOND_TREES = Path(__file__).with_name("second.npz")
-_BINARY = (b"%PDF", b"\x89PNG", b"PK\3\4", b"\x1f\x8b", b"GIF8", b"\xff\xd8\xff", b"\x7fELF", b"RIFF")
+_BINARY = (
+    b"%PDF",
+    b"\x89PNG",
+    b"PK\3\4",
+    b"\x1f\x8b",
+    b"GIF8",
+    b"\xff\xd8\xff",
+    b"\x7fELF",
+    b"RIFF",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +65,7 @@ def main_text(html: bytes, encoding: str | None = None) -> MainText:
         return MainText(text="", encoding=found, cause="binary")
     buffer = np.frombuffer(page, np.uint8)
     scanned = scan.scan(buffer)
-    text, blocks, elements, hints, title_start, title_end, facts = scanned
+    text, blocks, _, _, title_start, title_end, facts = scanned
     told = about.page(page, title_start, title_end, facts)
     if not len(blocks):
         return MainText(text="", encoding=found, cause="no_text", **told)
@@ -63,19 +73,15 @@ def main_text(html: bytes, encoding: str | None = None) -> MainText:
     said = text.tobytes()
     lines = [said[start:end] for start, end in kept[:, :2].tolist()]
     main = plain(b"\n".join(lines))
-    return MainText(
-        text=main, encoding=found, cause=None if main else "no_main_text", **told
-    )
+    return MainText(text=main, encoding=found, cause=None if main else "no_main_text", **told)
 
 
 def plain(text: bytes) -> str:
     """Text of a page with its references resolved."""
     said = text.decode("utf-8", "replace")
     if "&" in said:
-        try:
+        with suppress(ValueError):  # a number of thousands of digits, put together from pieces
             said = unescape(said).replace("\xa0", " ")
-        except ValueError:  # a number of thousands of digits, put together from pieces
-            pass
     return said.strip()
 
 

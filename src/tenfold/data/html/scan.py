@@ -11,7 +11,19 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from tenfold.data.html import tags, words
+from tenfold.data.html import tags
+from tenfold.data.html.markup import (
+    LOWER,
+    NAME_BYTE,
+    SPACE,
+    end_tag,
+    lookup,
+    name_hash,
+    put,
+    reference,
+    styled_away,
+    word_groups,
+)  # fmt: skip
 
 DEPTH = 512
 """Elements within elements; what is nested deeper belongs to the last that counts, as in browsers."""
@@ -42,139 +54,11 @@ MOST_FACTS = 256
 _ARTICLE_BODY, _MAIN, _ARTICLE = (tags.fnv(word) for word in (b"articlebody", b"main", b"article"))
 _TABLE_OF_TAGS, _FLAGS = tags.TABLE, tags.FLAGS.astype(np.int64)
 _RAW, _SKIP, _BLOCK, _VOID = tags.RAW, tags.SKIP, tags.BLOCK, tags.VOID
-_SYMBOL, _EDGE = words.SYMBOL, np.uint8(words.EDGE)
-_STATES, _GROUPS = words.NAME_STATES, words.NAME_GROUPS
 
 _ATTRIBUTES = {"class": 1, "id": 1, "role": 2, "itemprop": 2, "style": 3, "hidden": 4}
 _ATTRIBUTES |= {"name": 6, "property": 6, "content": 7, "datetime": 8, "lang": 9}
 _ATTRIBUTES |= {"aria-label": 1, "aria-hidden": 5, "data-component": 1, "data-testid": 1, "rel": 1}
 _TABLE_OF_ATTRIBUTES = tags.table(_ATTRIBUTES)
-
-_NAME_BYTE = np.zeros(256, np.bool_)
-for _byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_:.":
-    _NAME_BYTE[_byte] = True
-_SPACE = np.zeros(256, np.bool_)
-for _byte in b" \t\n\r\f\0":
-    _SPACE[_byte] = True
-_LOWER = np.arange(256, dtype=np.uint8)
-_LOWER[65:91] += 32
-_C1 = np.array([ord(bytes([b]).decode("cp1252", "replace")) for b in range(128, 160)], np.int64)
-"""What numeric references to 128 to 159 mean (WHATWG, 13.2.5.80)."""
-
-
-@numba.njit(cache=True, nogil=True)
-def _lookup(slots, value):
-    at = value % slots.shape[0]
-    while slots[at, 1]:
-        if slots[at, 0] == value:
-            return np.int64(slots[at, 1])
-        at = (at + 1) % slots.shape[0]
-    return np.int64(0)
-
-
-@numba.njit(cache=True, nogil=True)
-def _hash(page, start, end):
-    value = np.uint64(2166136261)
-    for at in range(start, end):
-        value = ((value ^ np.uint64(_LOWER[page[at]])) * np.uint64(16777619)) & np.uint64(0xFFFFFFFF)
-    return np.int64(value)
-
-
-@numba.njit(cache=True, nogil=True)
-def _word_groups(page, start, end):
-    """Groups of words.IN_NAMES in an attribute's value; a capital after a small letter begins a word."""
-    state, found = np.uint16(0), np.uint32(0)
-    edge, small = True, False
-    state = _STATES[0, _EDGE]
-    for at in range(start, end):
-        byte = page[at]
-        symbol = _SYMBOL[byte]
-        capital = 65 <= byte <= 90
-        if symbol == _EDGE:
-            if edge:
-                continue
-            edge = True
-        else:
-            if capital and small and not edge:
-                state = _STATES[state, _EDGE]
-                found |= _GROUPS[state]
-            edge = False
-        small = 97 <= byte <= 122
-        state = _STATES[state, symbol]
-        found |= _GROUPS[state]
-    if not edge:
-        state = _STATES[state, _EDGE]
-        found |= _GROUPS[state]
-    return found
-
-
-@numba.njit(cache=True, nogil=True)
-def _end_tag(page, start, name_start, name_end):
-    """Where the end tag of the same name as page[name_start:name_end] begins; -1: nowhere."""
-    length = name_end - name_start
-    for at in range(start, len(page) - length - 1):
-        if page[at] != 60 or page[at + 1] != 47:
-            continue
-        same = 0
-        while same < length and _LOWER[page[at + 2 + same]] == _LOWER[page[name_start + same]]:
-            same += 1
-        if same == length:
-            after = at + 2 + length
-            if after == len(page) or not _NAME_BYTE[page[after]]:
-                return at
-    return -1
-
-
-@numba.njit(cache=True, nogil=True)
-def _utf8(out, size, point):
-    """Write a code point; where the next byte goes."""
-    if point < 0x80:
-        out[size] = point
-        return size + 1
-    if point < 0x800:
-        out[size] = 0xC0 | (point >> 6)
-        out[size + 1] = 0x80 | (point & 0x3F)
-        return size + 2
-    if point < 0x10000:
-        out[size] = 0xE0 | (point >> 12)
-        out[size + 1] = 0x80 | ((point >> 6) & 0x3F)
-        out[size + 2] = 0x80 | (point & 0x3F)
-        return size + 3
-    out[size] = 0xF0 | (point >> 18)
-    out[size + 1] = 0x80 | ((point >> 12) & 0x3F)
-    out[size + 2] = 0x80 | ((point >> 6) & 0x3F)
-    out[size + 3] = 0x80 | (point & 0x3F)
-    return size + 4
-
-
-@numba.njit(cache=True, nogil=True)
-def _reference(page, at, end):
-    """(code point, bytes read) of the numeric reference at `at`, or (-1, 0) where there is none."""
-    here = at + 2
-    base = 10
-    if here < end and (page[here] == 120 or page[here] == 88):
-        base = 16
-        here += 1
-    point, begun = 0, here
-    while here < end:
-        byte = page[here]
-        if 48 <= byte <= 57:
-            digit = byte - 48
-        elif base == 16 and 97 <= _LOWER[byte] <= 102:
-            digit = _LOWER[byte] - 87
-        else:
-            break
-        point = min(point * base + digit, 0x110000)
-        here += 1
-    if here == begun:
-        return -1, 0
-    if here < end and page[here] == 59:
-        here += 1
-    if 128 <= point < 160:
-        point = _C1[point - 128]
-    elif point == 0 or point > 0x10FFFF or 0xD800 <= point < 0xE000:
-        point = 0xFFFD
-    return point, here - at
 
 
 @numba.njit(cache=True, nogil=True)
@@ -221,10 +105,10 @@ def scan(page):
             byte = page[at]
             if byte == 60:
                 follows = page[at + 1] if at + 1 < n else np.uint8(0)
-                if (97 <= _LOWER[follows] <= 122) or follows == 47 or follows == 33 or follows == 63:
+                if (97 <= LOWER[follows] <= 122) or follows == 47 or follows == 33 or follows == 63:
                     begin_tag = True
                     break
-            if _SPACE[byte]:
+            if SPACE[byte]:
                 if pre_depth and size > start and byte:
                     text[size] = byte
                     size += 1
@@ -235,7 +119,7 @@ def scan(page):
             step, point = 1, -1
             if byte == 38:
                 if at + 1 < n and page[at + 1] == 35:
-                    point, step = _reference(page, at, n)
+                    point, step = reference(page, at, n)
                     if point < 0:
                         step = 1
                     elif point <= 32 or point == 160:
@@ -253,10 +137,12 @@ def scan(page):
                 space = space or page[at + 1] == 0xA0
                 at += 2
                 continue
-            elif byte == 0xE2 and at + 2 < n and page[at + 1] == 0x80 and 0x8B <= page[at + 2] <= 0x8F:
-                at += 3
-                continue
-            elif byte == 0xEF and at + 2 < n and page[at + 1] == 0xBB and page[at + 2] == 0xBF:
+            elif (
+                byte == 0xE2
+                and at + 2 < n
+                and page[at + 1] == 0x80
+                and 0x8B <= page[at + 2] <= 0x8F
+            ) or (byte == 0xEF and at + 2 < n and page[at + 1] == 0xBB and page[at + 2] == 0xBF):
                 at += 3
                 continue
             if size == start:
@@ -284,14 +170,14 @@ def scan(page):
                 text[size + 3], text[size + 4] = 112, 59
                 size += 5
             else:
-                size = _utf8(text, size, point)
+                size = put(text, size, point)
             at += step
         if link_depth:
             link += size - text_from
         if bold_depth:
             bold += size - text_from
 
-        tag, flags, closing, close_at = 0, 0, False, -1
+        tag, flags, closing = 0, 0, False
         mark = np.uint32(0)
         name_start = name_end = at
         if not begin_tag:
@@ -319,32 +205,38 @@ def scan(page):
             closing = follows == 47
             name_start = at + 2 if closing else at + 1
             name_end = name_start
-            while name_end < n and _NAME_BYTE[page[name_end]]:
+            while name_end < n and NAME_BYTE[page[name_end]]:
                 name_end += 1
             if name_end - name_start <= 12:
-                tag = _lookup(_TABLE_OF_TAGS, _hash(page, name_start, name_end))
+                tag = lookup(_TABLE_OF_TAGS, name_hash(page, name_start, name_end))
             flags = _FLAGS[tag]
             signature = np.int64(tag)
             fact, fact_start, fact_end = 0, 0, 0
             at = name_end
             # Attributes, with quotes respected, up to the end of the tag.
             while at < n and page[at] != 62:
-                if _SPACE[page[at]] or page[at] == 47:
+                if SPACE[page[at]] or page[at] == 47:
                     at += 1
                     continue
                 key_start = at
-                while at < n and not _SPACE[page[at]] and page[at] != 61 and page[at] != 62 and page[at] != 47:
+                while (
+                    at < n
+                    and not SPACE[page[at]]
+                    and page[at] != 61
+                    and page[at] != 62
+                    and page[at] != 47
+                ):
                     at += 1
                 key_end = at
                 if at == key_start:
                     at += 1
                     continue
-                while at < n and _SPACE[page[at]]:
+                while at < n and SPACE[page[at]]:
                     at += 1
                 value_start = value_end = at
                 if at < n and page[at] == 61:
                     at += 1
-                    while at < n and _SPACE[page[at]]:
+                    while at < n and SPACE[page[at]]:
                         at += 1
                     if at < n and (page[at] == 34 or page[at] == 39):
                         quote = page[at]
@@ -356,36 +248,38 @@ def scan(page):
                         at += 1
                     else:
                         value_start = at
-                        while at < n and not _SPACE[page[at]] and page[at] != 62:
+                        while at < n and not SPACE[page[at]] and page[at] != 62:
                             at += 1
                         value_end = at
                 if closing or key_end - key_start > 16:
                     continue
-                kind = _lookup(_TABLE_OF_ATTRIBUTES, _hash(page, key_start, key_end))
+                kind = lookup(_TABLE_OF_ATTRIBUTES, name_hash(page, key_start, key_end))
                 if kind == 0:
                     continue
                 value_end = min(value_end, value_start + 400, n)
                 if kind == 6 or (kind == 2 and tag == _META):
-                    fact = _hash(page, value_start, value_end)
+                    fact = name_hash(page, value_start, value_end)
                 elif kind == 7:
                     fact_start, fact_end = value_start, value_end
-                elif kind == 8 and tag == _TIME or kind == 9 and tag == _HTML:
+                elif (kind == 8 and tag == _TIME) or (kind == 9 and tag == _HTML):
                     fact = _SAYS_TIME if kind == 8 else _SAYS_LANG
                     fact_start, fact_end = value_start, value_end
                 elif kind <= 2:
-                    mark |= _word_groups(page, value_start, value_end)
+                    mark |= word_groups(page, value_start, value_end)
                     if kind == 1 and page[key_start] == 99 and key_end - key_start == 5:
-                        signature ^= _hash(page, value_start, value_end) << 8
+                        signature ^= name_hash(page, value_start, value_end) << 8
                     if kind == 2:
-                        value = _hash(page, value_start, value_end)
+                        value = name_hash(page, value_start, value_end)
                         if value == _ARTICLE_BODY:
                             mark |= np.uint32(BODY_ITEM)
-                        elif value == _MAIN or value == _ARTICLE:
+                        elif value in (_MAIN, _ARTICLE):
                             mark |= np.uint32(MAIN_ROLE)
                 elif kind == 3:
-                    if _styled_away(page, value_start, value_end):
+                    if styled_away(page, value_start, value_end):
                         mark |= np.uint32(HIDDEN)
-                elif kind == 4 or (kind == 5 and value_end > value_start and page[value_start] == 116):
+                elif kind == 4 or (
+                    kind == 5 and value_end > value_start and page[value_start] == 116
+                ):
                     mark |= np.uint32(HIDDEN)
             at += 1
             if fact and fact_end > fact_start and num_facts < MOST_FACTS:
@@ -396,7 +290,7 @@ def scan(page):
             if not closing and flags & (_RAW | _SKIP):
                 found = -1
                 if not endless[tag]:
-                    found = _end_tag(page, min(at, n), name_start, name_end)
+                    found = end_tag(page, min(at, n), name_start, name_end)
                     endless[tag] = found < 0
                 if found >= 0:
                     if tag == _TITLE and title_end == 0:
@@ -426,9 +320,10 @@ def scan(page):
                         keep = found
                 elif tag == 0 and depth > 1:
                     found = depth - 1
-                    value = _hash(page, name_start, name_end)
+                    value = name_hash(page, name_start, name_end)
                     while found > 0 and not (
-                        elements[stack[found], TAG] == 0 and elements[stack[found], ALIKE] == np.int32(value & 0x7FFFFFFF)
+                        elements[stack[found], TAG] == 0
+                        and elements[stack[found], ALIKE] == np.int32(value & 0x7FFFFFFF)
                     ):
                         if _FLAGS[elements[stack[found], TAG]] & _BLOCK or depth - found > 16:
                             found = 0
@@ -441,11 +336,11 @@ def scan(page):
                     keep = _implied(elements, stack, keep, _P, _P, _TD, _TABLE)
                 if tag == _LI and open_tags[_LI]:
                     keep = _implied(elements, stack, keep, _LI, _LI, _UL, _OL)
-                elif (tag == _TD or tag == _TH) and (open_tags[_TD] or open_tags[_TH]):
+                elif tag in (_TD, _TH) and (open_tags[_TD] or open_tags[_TH]):
                     keep = _implied(elements, stack, keep, _TD, _TH, _TR, _TABLE)
                 elif tag == _TR and open_tags[_TR]:
                     keep = _implied(elements, stack, keep, _TR, _TR, _TABLE, _TABLE)
-                elif (tag == _DT or tag == _DD) and (open_tags[_DT] or open_tags[_DD]):
+                elif tag in (_DT, _DD) and (open_tags[_DT] or open_tags[_DD]):
                     keep = _implied(elements, stack, keep, _DT, _DD, _DL, _DL)
                 elif tag == _OPTION and open_tags[_OPTION]:
                     keep = _implied(elements, stack, keep, _OPTION, _OPTION, _OPTION, _OPTION)
@@ -461,7 +356,7 @@ def scan(page):
                         else:
                             broken = True
                             space = True
-                elif (tag == _TD or tag == _TH) and size - cell < CELL_BYTES:
+                elif tag in (_TD, _TH) and size - cell < CELL_BYTES:
                     space = space or size > start
                     tab = size > start
                 else:
@@ -515,17 +410,17 @@ def scan(page):
             elements[num_elements, FIRST] = elements[num_elements, LAST] = num_blocks
             # Unknown tags are told apart by their names, known ones by tag and class.
             if tag == 0:
-                signature = _hash(page, name_start, name_end)
+                signature = name_hash(page, name_start, name_end)
             elements[num_elements, ALIKE] = np.int32(signature & 0x7FFFFFFF)
             elements[num_elements, LEVEL] = depth
-            hints[num_elements] = 0 if tag == _BODY or tag == _HTML else mark
+            hints[num_elements] = 0 if tag in (_BODY, _HTML) else mark
             stack[depth] = num_elements
             open_tags[tag] += 1
             depth += 1
             num_elements += 1
             if tag == _PRE and not pre_depth:
                 pre_depth = depth
-            elif (tag == _B or tag == _STRONG) and not bold_depth:
+            elif tag in (_B, _STRONG) and not bold_depth:
                 bold_depth = depth
 
     for level in range(depth):
@@ -542,24 +437,9 @@ def _implied(elements, stack, depth, one, other, stop, stop_too):
     here = depth - 1
     while here > 0:
         tag = elements[stack[here], TAG]
-        if tag == one or tag == other:
+        if tag in (one, other):
             return here
-        if tag == stop or tag == stop_too:
+        if tag in (stop, stop_too):
             return depth
         here -= 1
     return depth
-
-
-@numba.njit(cache=True, nogil=True)
-def _styled_away(page, start, end):
-    """Whether a style says `display: none`."""
-    here = start
-    while here + 11 <= end:
-        if page[here] == 100 and page[here + 1] == 105 and page[here + 2] == 115 and page[here + 6] == 121:
-            here += 7
-            while here < end and (page[here] == 58 or _SPACE[page[here]]):
-                here += 1
-            if here + 1 < end and page[here] == 110 and page[here + 1] == 111:
-                return True
-        here += 1
-    return False

@@ -56,14 +56,16 @@ class HtmlMainText:
         columns = {
             record.TEXT: pa.array(made, texts.type),
             "html.title": pa.array([main and main.title for main in found], pa.string()),
-            "html.date": pa.array([main and main.date for main in found], pa.timestamp("us", tz="UTC")),
+            "html.date": pa.array(
+                [main and main.date for main in found], pa.timestamp("us", tz="UTC")
+            ),
             "html.language": pa.array([main and main.language for main in found], pa.string()),
             "html.kept": pa.array(kept, pa.float32()),
         }
         for name, values in columns.items():
             batch = operator.with_column(batch, name, values)
-        causes = [main and main.cause for main in found]
-        for cause in sorted(set(filter(None, causes))):
+        causes = [main.cause if main else None for main in found]
+        for cause in sorted({cause for cause in causes if cause}):
             fires = pa.array([one == cause for one in causes])
             batch = operator.dropped(batch, fires, f"{self.name}.{cause}")
         return batch
