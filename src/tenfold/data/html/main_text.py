@@ -24,6 +24,8 @@ EVEN = 0.0
 """Log odds above which a block is part of the main text."""
 FIRST_TREES = Path(__file__).with_name("first.npz")
 SECOND_TREES = Path(__file__).with_name("second.npz")
+_BARE_BLOCKS, _BARE_BYTES = 5, 140
+"""A page of so few parts has nothing around its text: what is so long and no link is the text."""
 _BINARY = (
     b"%PDF",
     b"\x89PNG",
@@ -49,7 +51,8 @@ class MainText:
     """The page's own word for it, as its tag stands in `lang`."""
     encoding: str = ""
     cause: str | None = None
-    """Why there is no text: `empty`, `too_large`, `binary`, `no_text`, `no_main_text`."""
+    """Why there is no text: `empty`, `too_large`, `binary`, `too_many_blocks`, `no_text`,
+    `no_main_text`."""
 
 
 def main_text(html: bytes, encoding: str | None = None) -> MainText:
@@ -69,7 +72,12 @@ def main_text(html: bytes, encoding: str | None = None) -> MainText:
     told = about.page(page, title_start, title_end, facts)
     if not len(blocks):
         return MainText(text="", encoding=found, cause="no_text", **told)
+    if len(blocks) >= scan.MOST_BLOCKS:  # what follows was not read
+        return MainText(text="", encoding=found, cause="too_many_blocks", **told)
     kept = blocks[judged(*features.features(buffer, *scanned)) > EVEN]
+    if not len(kept) and len(blocks) <= _BARE_BLOCKS:
+        size = blocks[:, scan.END] - blocks[:, scan.START]
+        kept = blocks[(size >= _BARE_BYTES) & (2 * blocks[:, scan.LINK_BYTES] < size)]
     said = text.tobytes()
     lines = [said[start:end] for start, end in kept[:, :2].tolist()]
     main = plain(b"\n".join(lines))
