@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+PLACES = 8192
 MAX_BYTES = 32
 """No exception is longer."""
 
@@ -109,26 +111,33 @@ def units() -> list[str]:
     return _UNITS.split()
 
 
-@cache
-def table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Open addressing over FNV-1a hashes, 8,192 places each: the hash (0: free), and cut1 + 256 cut2.
+class Known(NamedTuple):
+    """The exceptions and units as kernels ask for them, by FNV-1a hash."""
 
-    Units stand in it with cut -1, so that one table answers both questions.
-    """
-    keys = np.zeros(8192, dtype=np.uint64)
-    cuts = np.zeros(8192, dtype=np.int64)
-    entries = {word: (at[0] if at else 0) + 256 * (at[1] if len(at) > 1 else 0)
-               for word, at in exceptions().items()}  # fmt: skip
-    for salted, cut in [
-        *((word.encode(), cut) for word, cut in entries.items()),
-        *((b"\0" + unit.encode(), -1) for unit in units()),
-    ]:
-        key = fnv(salted)
-        place = key & 8191
+    keys: npt.NDArray[np.uint64]
+    """Open addressing, PLACES long; 0: free."""
+    cuts: npt.NDArray[np.int64]
+    """cut1 + 256 cut2 in bytes, 0: whole; -1: a unit, whose hash begins with a zero byte."""
+    bits: npt.NDArray[np.uint8]
+    """One bit per value of a hash's upper 15 bits: nearly all words are turned away here."""
+
+
+@cache
+def table() -> Known:
+    """All of them, made once in a process."""
+    keys = np.zeros(PLACES, dtype=np.uint64)
+    cuts = np.zeros(PLACES, dtype=np.int64)
+    bits = np.zeros(1 << 15, dtype=bool)
+    entries = [(word.encode(), at) for word, at in exceptions().items()]
+    for word, at in [*entries, *((b"\0" + unit.encode(), None) for unit in units())]:
+        key = fnv(word)
+        place = key & (PLACES - 1)
         while keys[place]:
-            place = (place + 1) & 8191
-        keys[place], cuts[place] = key, cut
-    return keys, cuts
+            place = (place + 1) & (PLACES - 1)
+        first, second = (*at, 0, 0)[:2] if at is not None else (-1, 0)
+        keys[place], cuts[place] = key, first + 256 * second
+        bits[key >> 49] = True
+    return Known(keys, cuts, np.packbits(bits, bitorder="little"))
 
 
 def fnv(word: bytes) -> int:

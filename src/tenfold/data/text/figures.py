@@ -57,9 +57,8 @@ def figures(
     data: Bytes, offsets: Offsets, rows: Rows, *, wanted: int, cut: bool, c4_lines: C4Lines
 ) -> npt.NDArray[np.float64]:
     """Shape (texts, len(FIGURES)); rows where `rows` is false stay zero. `cut`: words as spaCy cuts them."""
-    keys, cuts = exceptions.table()
     return _all(
-        data, offsets, rows, wanted, cut, c4_lines, characters.flags(), keys, cuts, _STOPS, _PHRASES
+        data, offsets, rows, wanted, cut, c4_lines, characters.flags(), exceptions.table(), _STOPS, _PHRASES
     )
 
 
@@ -128,7 +127,7 @@ def _line_end(data, at, end):
     return end, end
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _dots(data, start, end):
     """Whether a span ends in an ellipsis, in either spelling."""
     if end - start < 3:
@@ -336,7 +335,7 @@ def _fineweb(data, start, end, classes, count, keys, lengths, table, out):
 
 
 @njit(cache=True, nogil=True)
-def _all(data, offsets, rows, wanted, cut, c4_lines, classes, keys, cuts, stops, phrases):
+def _all(data, offsets, rows, wanted, cut, c4_lines, classes, known, stops, phrases):
     num_texts = len(offsets) - 1
     out = np.zeros((num_texts, 28), dtype=np.float64)
     longest = 0
@@ -366,11 +365,11 @@ def _all(data, offsets, rows, wanted, cut, c4_lines, classes, keys, cuts, stops,
             pieces = _pieces(data, start, end, 1, grams, lengths)
             seen, again = copies(grams, lengths, pieces, table)
             figure[2], figure[3] = seen / pieces, again / num_characters
-        count = words(data, start, end, classes, keys, cuts, cut, starts, ends)
+        count = words(
+            data, start, end, classes, known, cut, starts, ends, hashes, lengths
+        )
         upto[0] = 0
         for word in range(count):
-            hashes[word] = hashed(data, starts[word], ends[word])
-            lengths[word] = _characters(data, starts[word], ends[word])
             upto[word + 1] = upto[word] + lengths[word]
         if wanted & 1 and count:
             for word in range(count):

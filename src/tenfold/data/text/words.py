@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from tenfold.data.text import characters
-from tenfold.data.text.exceptions import MAX_BYTES
+from tenfold.data.text.exceptions import MAX_BYTES, PLACES
 
 SPACE, ALPHA, LOWER, UPPER = (
     characters.SPACE, characters.ALPHA, characters.LOWER, characters.UPPER,
@@ -22,10 +22,10 @@ PREFIX, SUFFIX, QUOTE, ICON = (
 MARK, CURRENCY = characters.MARK, characters.CURRENCY
 _START = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
-_PLACES = np.uint64(8191)
+_MASK = np.uint64(PLACES - 1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def decode(data, at):
     """The code point that begins at byte `at`, and how many bytes it takes."""
     byte = np.int64(data[at])
@@ -40,7 +40,7 @@ def decode(data, at):
     return ((byte & 0x07) << 18) | ((np.int64(data[at + 1]) & 0x3F) << 12) | low, 4
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def before(data, at):
     """Where the character begins that ends just before byte `at`."""
     at -= 1
@@ -49,7 +49,7 @@ def before(data, at):
     return at
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def hashed(data, start, end):
     """FNV-1a of 64 bits of a span."""
     value = _START
@@ -58,22 +58,25 @@ def hashed(data, start, end):
     return value
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _find(keys, key):
+@njit(cache=True, nogil=True)
+def _find(known, key):
     """The place of a hash in the table of exceptions, -1 where it is not."""
-    place = key & _PLACES
-    while keys[place] != 0:
-        if keys[place] == key:
+    top = key >> np.uint64(49)
+    if not (known.bits[top >> np.uint64(3)] >> (top & np.uint64(7))) & 1:
+        return -1
+    place = key & _MASK
+    while known.keys[place] != 0:
+        if known.keys[place] == key:
             return np.int64(place)
-        place = (place + np.uint64(1)) & _PLACES
+        place = (place + np.uint64(1)) & _MASK
     return -1
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _exception(data, start, end, keys):
+@njit(cache=True, nogil=True)
+def _exception(data, start, end, known):
     if end - start > MAX_BYTES or end <= start:
         return -1
-    return _find(keys, hashed(data, start, end))
+    return _find(known, hashed(data, start, end))
 
 
 @njit(cache=True, nogil=True)
@@ -97,7 +100,7 @@ def _prefix(data, start, end, classes):
 
 
 @njit(cache=True, nogil=True)
-def _suffix(data, start, end, classes, keys):
+def _suffix(data, start, end, classes, known):
     """Bytes of the longest suffix of a span."""
     last = before(data, end)
     code, size = decode(data, last)
@@ -144,14 +147,14 @@ def _suffix(data, start, end, classes, keys):
             value = _START * _PRIME  # a zero byte goes before units in the table
             for place in range(at, end):
                 value = (value ^ np.uint64(data[place])) * _PRIME
-            if _find(keys, value) >= 0:
+            if _find(known, value) >= 0:
                 return end - at
             break
         at = before(data, at)
     return size if flag & SUFFIX else 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _host_letter(code):
     return 48 <= code <= 57 or 65 <= code <= 90 or 97 <= code <= 122 or 0xA1 <= code <= 0xFFFF
 
@@ -244,7 +247,7 @@ def _url(data, start, end, classes):
     return False
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _alpha(data, at, classes):
     return classes[decode(data, at)[0]] & ALPHA != 0
 
@@ -303,7 +306,7 @@ def _infix(data, at, start, end, classes):
     return 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _push(count, start, end, starts, ends):
     starts[count] = start
     ends[count] = end
@@ -323,7 +326,7 @@ def _push_exception(cut, count, start, end, starts, ends):
 
 
 @njit(cache=True, nogil=True)
-def _chunk(data, start, end, classes, keys, cuts, count, starts, ends):
+def _chunk(data, start, end, classes, known, count, starts, ends):
     """The tokens of a span without white space, appended; returns how many there are then.
 
     Suffixes are cut last one first and come out in reverse: until then where they begin is stacked at the
@@ -335,19 +338,19 @@ def _chunk(data, start, end, classes, keys, cuts, count, starts, ends):
     num_suffixes = 0
     found = -1
     while left < right:
-        found = _exception(data, left, right, keys)
+        found = _exception(data, left, right, known)
         if found >= 0:
             break
         front = _prefix(data, left, right, classes)
         if front:
-            found = _exception(data, left + front, right, keys)
+            found = _exception(data, left + front, right, known)
             if found >= 0:
                 count = _push(count, left, left + front, starts, ends)
                 left += front
                 break
-        back = _suffix(data, left + front, right, classes, keys) if left + front < right else 0
+        back = _suffix(data, left + front, right, classes, known) if left + front < right else 0
         if back:
-            found = _exception(data, left, right - back, keys)
+            found = _exception(data, left, right - back, known)
         if front and found < 0:
             count = _push(count, left, left + front, starts, ends)
             left += front
@@ -358,8 +361,8 @@ def _chunk(data, start, end, classes, keys, cuts, count, starts, ends):
         if found >= 0 or not (front or back):
             break
     if left < right:
-        if found >= 0 and cuts[found] >= 0:
-            count = _push_exception(cuts[found], count, left, right, starts, ends)
+        if found >= 0 and known.cuts[found] >= 0:
+            count = _push_exception(known.cuts[found], count, left, right, starts, ends)
         elif _url(data, left, right, classes):
             count = _push(count, left, right, starts, ends)
         else:
@@ -383,12 +386,12 @@ def _chunk(data, start, end, classes, keys, cuts, count, starts, ends):
         until = starts[top - num_suffixes + 1] if num_suffixes else end
         count = _push(count, begin, until, starts, ends)
     if count - base > 1:
-        count = _together(data, base, count, keys, cuts, starts, ends)
+        count = _together(data, base, count, known, starts, ends)
     return count
 
 
 @njit(cache=True, nogil=True)
-def _together(data, base, count, keys, cuts, starts, ends):
+def _together(data, base, count, known, starts, ends):
     """Neighbours among the tokens `base` to `count` that make an exception are joined again, longest first:
     `)` and `:` become `):`, `a` and `.` become `a.`."""
     at, kept = base, base
@@ -413,8 +416,8 @@ def _together(data, base, count, keys, cuts, starts, ends):
                     break
                 for place in range(starts[other], ends[other]):
                     value = (value ^ np.uint64(data[place])) * _PRIME
-                found = _find(keys, value)
-                if found >= 0 and cuts[found] == 0:
+                found = _find(known, value)
+                if found >= 0 and known.cuts[found] == 0:
                     until = other + 1  # of a run of apostrophes only the first two: as spaCy does
         starts[kept], ends[kept] = start, ends[until - 1]
         kept += 1
@@ -423,15 +426,23 @@ def _together(data, base, count, keys, cuts, starts, ends):
 
 
 @njit(cache=True, nogil=True)
-def words(data, start, end, classes, keys, cuts, cut, starts, ends):
-    """The words of data[start:end]: fills `starts` and `ends` with byte places, returns their number.
+def _characters(data, start, end):
+    count = 0
+    for at in range(start, end):
+        count += data[at] & 0xC0 != 0x80
+    return count
 
-    `cut`: whether words are cut further than at white space. Both arrays have room for end - start + 2.
+
+@njit(cache=True, nogil=True)
+def words(data, start, end, classes, known, cut, starts, ends, hashes, lengths):
+    """The words of data[start:end]: fills in where each begins and ends in bytes, its FNV-1a hash and its
+    characters; returns how many they are.
+
+    `cut`: whether words are cut further than at white space. The arrays have room for end - start + 2.
     """
     count = 0
     at = start
     while at < end:
-        # Over white space, then over letters as long as they are plain ones.
         byte = data[at]
         if byte < 0x80:
             if classes[byte] & SPACE:
@@ -443,28 +454,55 @@ def words(data, start, end, classes, keys, cuts, cut, starts, ends):
                 at += size
                 continue
         begin = at
-        plain = True
+        value = _START
+        while at < end and 97 <= data[at] | 32 <= 122:
+            value = (value ^ np.uint64(data[at])) * _PRIME
+            at += 1
+        letters = at  # where the plain letters end
         while at < end:
             byte = data[at]
             if byte < 0x80:
                 if classes[byte] & SPACE:
                     break
-                plain = plain and 97 <= byte | 32 <= 122
                 at += 1
             else:
                 code, size = decode(data, at)
                 if classes[code] & SPACE:
                     break
-                plain = False
                 at += size
+        base = count
         if not cut:
             count = _push(count, begin, at, starts, ends)
-        elif plain:
-            found = _exception(data, begin, at, keys)
-            if found >= 0:
-                count = _push_exception(cuts[found], count, begin, at, starts, ends)
-            else:
-                count = _push(count, begin, at, starts, ends)
+        elif letters == at:
+            found = _find(known, value)
+            if found < 0:  # most words of most texts
+                starts[count], ends[count], hashes[count], lengths[count] = begin, at, value, at - begin
+                count += 1
+                continue
+            count = _push_exception(known.cuts[found], count, begin, at, starts, ends)
+        elif letters == at - 1 and letters > begin and _closes(data, begin, letters):
+            # A word and one mark behind it: what most other words are.
+            whole = (value ^ np.uint64(data[letters])) * _PRIME
+            if _find(known, whole) < 0 and _find(known, value) < 0:
+                starts[count], ends[count], hashes[count], lengths[count] = begin, letters, value, letters - begin
+                count += 1
+                starts[count], ends[count], lengths[count] = letters, at, 1
+                hashes[count] = (_START ^ np.uint64(data[letters])) * _PRIME
+                count += 1
+                continue
+            count = _chunk(data, begin, at, classes, known, count, starts, ends)
         else:
-            count = _chunk(data, begin, at, classes, keys, cuts, count, starts, ends)
+            count = _chunk(data, begin, at, classes, known, count, starts, ends)
+        for word in range(base, count):
+            hashes[word] = hashed(data, starts[word], ends[word])
+            lengths[word] = _characters(data, starts[word], ends[word])
     return count
+
+
+@njit(cache=True, nogil=True)
+def _closes(data, begin, at):
+    """Whether the byte behind plain letters is a suffix by the rules: a mark, or a full stop."""
+    byte = data[at]
+    if byte == 46:
+        return data[at - 1] >= 97 or (at - 2 >= begin and data[at - 2] < 97 and data[at - 1] < 97)
+    return byte in (44, 59, 58, 33, 63, 34, 41)
