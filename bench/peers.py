@@ -22,8 +22,20 @@ PINNED = {
     "litellm": ("litellm[proxy]", "1.106.2"),  # what pip chooses on Python 3.11
     "vllm-router": ("vllm-router", "0.1.17"),
     "smg": ("smg", "1.13.0"),
+    "datatrove": ("datatrove", "0.10.1"),  # curation of text, beside bench/data_curate.py
+    "data-juicer": ("py-data-juicer", "1.6.1"),
 }
 """Name -> requirement and version."""
+BESIDE = {
+    "datatrove": (
+        "spacy", "ftfy", "fasttext-numpy2-wheel", "fasteners", "tldextract", "nltk", "regex", "orjson",
+        "xxhash<4", "tokenizers",
+    ),
+    "data-juicer": ("aiohttp",),
+}  # fmt: skip
+"""Name -> what it needs and does not always bring: extras without the rest of them, and what was forgotten."""
+_READY = "installed"
+"""A file in the environment of a peer that was installed to the end."""
 SYSTEM = {"nginx": "nginx", "wrk": "wrk"}
 """Programs that come from the system's packages -> the package's name in Debian."""
 
@@ -46,6 +58,13 @@ def program(name: str) -> Path:
     return found_at
 
 
+def python(name: str) -> Path:
+    """The interpreter of a peer that is a library. Raises Unavailable, saying how to get it."""
+    if not (home(name) / _READY).exists():
+        raise Unavailable(f"{name} is not installed: python bench/peers.py {name}")
+    return home(name) / "bin" / "python"
+
+
 def home(name: str) -> Path:
     """The environment of one peer. A new pin is a new folder: nothing is ever upgraded in place."""
     return folder() / f"{name}-{PINNED[name][1]}"
@@ -63,7 +82,7 @@ def title(name: str) -> str:
 def make(name: str) -> Path:
     """The peer's environment, made now if it is not there. Raises CalledProcessError when pip fails."""
     ready = home(name)
-    if (ready / "bin" / name).exists():
+    if (ready / "bin" / name).exists() or (ready / _READY).exists():
         return ready
     requirement, version = PINNED[name]
     folder().mkdir(parents=True, exist_ok=True)
@@ -72,9 +91,11 @@ def make(name: str) -> Path:
         subprocess.run([sys.executable, "-m", "venv", ready], check=True)
         with tempfile.TemporaryDirectory() as elsewhere:
             subprocess.run(
-                [ready / "bin" / "python", "-m", "pip", "install", "-q", f"{requirement}=={version}"],
+                [ready / "bin" / "python", "-m", "pip", "install", "-q", f"{requirement}=={version}",
+                 *BESIDE.get(name, ())],
                 check=True, cwd=elsewhere,
             )  # fmt: skip
+        (ready / _READY).touch()
     except BaseException:
         shutil.rmtree(ready, ignore_errors=True)
         raise

@@ -18,7 +18,7 @@ Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.bool_]
 
-_NOTHING = np.zeros(1, dtype=np.uint8)
+_NOTHING = np.frombuffer(b"\0", dtype=np.uint8)
 
 
 def views(column: pa.Array) -> tuple[Bytes, Offsets]:
@@ -40,7 +40,8 @@ def views(column: pa.Array) -> tuple[Bytes, Offsets]:
     offsets = np.frombuffer(places, dtype=width)[first : first + len(column) + 1].astype(np.int64)
     if data is None or data.size == 0:
         return _NOTHING, offsets
-    return np.frombuffer(data, dtype=np.uint8), offsets
+    # Arrow says of some buffers that they may be written to; one kind of array is one compilation of a kernel.
+    return np.frombuffer(memoryview(data).toreadonly(), dtype=np.uint8), offsets
 
 
 def column(data: Bytes, offsets: Offsets, nulls: pa.Array, kind: pa.DataType) -> pa.Array:
