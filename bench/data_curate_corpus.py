@@ -48,9 +48,7 @@ def corpus(shared: Path, size: int) -> list[dict[str, Any]]:
     for number, document in enumerate(draw.sample(documents, round(0.13 * len(documents)))):
         how = ("exact", "edit1", "edit3", "boilerplate")[number % 4]
         text = _copy(document["text"], how, draw)
-        documents.append(
-            {"id": f"{how}-{number}", "text": text, "kind": how, "of": document["id"]}
-        )
+        documents.append({"id": f"{how}-{number}", "text": text, "kind": how, "of": document["id"]})
     for document in draw.sample(documents, round(0.02 * len(documents))):
         document["text"] = _mojibake(document["text"])
         document["kind"] += "+mojibake"
@@ -105,7 +103,9 @@ def _copy(text: str, how: str, draw: random.Random) -> str:
     if how == "boilerplate":
         return BOILERPLATE.format(text)
     words = text.split(" ")
-    for place in draw.sample(range(len(words)), int(len(words) * (0.01 if how == "edit1" else 0.03))):
+    for place in draw.sample(
+        range(len(words)), int(len(words) * (0.01 if how == "edit1" else 0.03))
+    ):
         words[place] = draw.choice(("however", "seven", "blue", "perhaps", "lantern"))
     return " ".join(words)
 

@@ -61,7 +61,10 @@ def datatrove(documents: Path, model: str, folder: Path) -> dict[str, Any]:
         list(MinhashDedupCluster(paths[1], paths[2], config=config).run(None, 0, 1) or ())
         return list(MinhashDedupFilter(paths[2]).run(iter(stream), 0, 1))
 
-    warm = [Document(text="The first call of the peer loads its tables. " * 30, id=f"warm{n}") for n in "ab"]
+    warm = [
+        Document(text="The first call of the peer loads its tables. " * 30, id=f"warm{n}")
+        for n in "ab"
+    ]
     deduplicated(through(before, iter(warm)) or warm, folder / "warm")
     started_s = time.process_time()
     filtered = through(before, fresh())

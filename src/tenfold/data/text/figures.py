@@ -58,7 +58,16 @@ def figures(
 ) -> npt.NDArray[np.float64]:
     """Shape (texts, len(FIGURES)); rows where `rows` is false stay zero. `cut`: words as spaCy cuts them."""
     return _all(
-        data, offsets, rows, wanted, cut, c4_lines, characters.flags(), exceptions.table(), _STOPS, _PHRASES
+        data,
+        offsets,
+        rows,
+        wanted,
+        cut,
+        c4_lines,
+        characters.flags(),
+        exceptions.table(),
+        _STOPS,
+        _PHRASES,
     )
 
 
@@ -365,9 +374,7 @@ def _all(data, offsets, rows, wanted, cut, c4_lines, classes, known, stops, phra
             pieces = _pieces(data, start, end, 1, grams, lengths)
             seen, again = copies(grams, lengths, pieces, table)
             figure[2], figure[3] = seen / pieces, again / num_characters
-        count = words(
-            data, start, end, classes, known, cut, starts, ends, hashes, lengths
-        )
+        count = words(data, start, end, classes, known, cut, starts, ends, hashes, lengths)
         upto[0] = 0
         for word in range(count):
             upto[word + 1] = upto[word] + lengths[word]

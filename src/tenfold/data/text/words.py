@@ -476,7 +476,12 @@ def words(data, start, end, classes, known, cut, starts, ends, hashes, lengths):
         elif letters == at:
             found = _find(known, value)
             if found < 0:  # most words of most texts
-                starts[count], ends[count], hashes[count], lengths[count] = begin, at, value, at - begin
+                starts[count], ends[count], hashes[count], lengths[count] = (
+                    begin,
+                    at,
+                    value,
+                    at - begin,
+                )
                 count += 1
                 continue
             count = _push_exception(known.cuts[found], count, begin, at, starts, ends)
@@ -484,7 +489,12 @@ def words(data, start, end, classes, known, cut, starts, ends, hashes, lengths):
             # A word and one mark behind it: what most other words are.
             whole = (value ^ np.uint64(data[letters])) * _PRIME
             if _find(known, whole) < 0 and _find(known, value) < 0:
-                starts[count], ends[count], hashes[count], lengths[count] = begin, letters, value, letters - begin
+                starts[count], ends[count], hashes[count], lengths[count] = (
+                    begin,
+                    letters,
+                    value,
+                    letters - begin,
+                )
                 count += 1
                 starts[count], ends[count], lengths[count] = letters, at, 1
                 hashes[count] = (_START ^ np.uint64(data[letters])) * _PRIME
