@@ -22,7 +22,6 @@ import harness
 import peers
 from data_curate_corpus import corpus
 from harness import Figure, Figures, Unavailable
-
 from tenfold.data.text.language import model_path
 
 BENCH = Path(__file__).parent

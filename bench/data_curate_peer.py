@@ -104,8 +104,10 @@ def data_juicer(documents: Path, model: str, folder: Path) -> dict[str, Any]:
     disable_caching()
     disable_progress_bars()
     folder.mkdir(parents=True, exist_ok=True)
-    stops = "the be to of and that have with a in is it for on as was at by i he she his her you not".split()
-    (folder / "stopwords.json").write_text(json.dumps({"en": stops}))
+    stops = (
+        "the be to of and that have with a in is it for on as was at by i he she his her you not"
+    )
+    (folder / "stopwords.json").write_text(json.dumps({"en": stops.split()}))
     operators = [
         FixUnicodeMapper(num_proc=1),
         AlphanumericFilter(num_proc=1),

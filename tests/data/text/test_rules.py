@@ -177,7 +177,7 @@ def test_fineweb_at_its_thresholds(limit, passes, falls):
 
 def test_newlines_per_word_at_their_threshold():
     rules = only(fineweb=FineWeb(min_line_ends=0, max_short_lines=1, max_dup_chars=1))
-    words = "one two three four five six seven eight nine ten".split()
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
     assert causes([" ".join(words) + "\n" * 3, " ".join(words) + "\n" * 4], rules) == [
         None, "rules.max_newlines",
     ]  # fmt: skip

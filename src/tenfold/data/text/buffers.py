@@ -1,7 +1,6 @@
 """A column of text as the kernels see it: one array of UTF-8 bytes, one of where each text begins and ends.
 
-Nothing is copied on the way in; on the way out the bytes a kernel wrote become a column. Knows Arrow's layout of
-strings and nothing about what the texts say.
+Nothing is copied on the way in. Knows Arrow's layout of strings and nothing about what the texts say.
 """
 
 from __future__ import annotations
@@ -42,16 +41,6 @@ def views(column: pa.Array) -> tuple[Bytes, Offsets]:
         return _NOTHING, offsets
     # Arrow says of some buffers that they may be written to; one kind of array is one compilation of a kernel.
     return np.frombuffer(memoryview(data).toreadonly(), dtype=np.uint8), offsets
-
-
-def column(data: Bytes, offsets: Offsets, nulls: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Strings of `kind` over `data`; row i spans `offsets[i]` to `offsets[i + 1]`, null where `nulls` is true."""
-    width = np.int32 if pa.types.is_string(kind) else np.int64
-    places = pa.py_buffer(offsets.astype(width))
-    texts = pa.Array.from_buffers(kind, len(offsets) - 1, [None, places, pa.py_buffer(data)])
-    if not nulls.true_count:
-        return texts
-    return pc.if_else(nulls, pa.scalar(None, kind), texts)
 
 
 def with_rows(texts: pa.Array, changed: Mapping[int, str]) -> pa.Array:

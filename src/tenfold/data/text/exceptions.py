@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 PLACES = 8192
+"""Of the table; five times as many as there are entries."""
 MAX_BYTES = 32
 """No exception is longer."""
 
@@ -44,7 +45,9 @@ _UNITS = (
     "мг м/с км/ч кПа Па мбар Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ US$ C$ A$"
 )
 """Cut off behind a digit, with the currencies of more than one character."""
-_NOT = "ill Ill its Its hell Hell shell Shell shed Shed were Were well Well whore Whore".split()
+_NOT = "ill Ill its Its hell Hell shell Shell shed Shed were Were well Well whore Whore"
+"""What the patterns would make of these is another word."""
+_MODAL = "ca could do does did had may might must need ought sha should wo would"
 
 
 def _patterns() -> Iterator[str]:
@@ -65,7 +68,7 @@ def _patterns() -> Iterator[str]:
             yield from (f"{stem}|'re", f"{stem}|re")
     for stem in ("he", "she", "it", *asking):
         yield from (f"{stem}|'s", f"{stem}|s")
-    modal = "ca could do does did had may might must need ought sha should wo would".split()
+    modal = _MODAL.split()
     for stem in (*modal, "ai", "are", "is", "was", "were", "have", "has", "dare"):
         yield from (f"{stem}|n't", f"{stem}|nt")
     for stem in modal:
@@ -83,10 +86,11 @@ def exceptions() -> dict[str, tuple[int, ...]]:
     marked += [f"{hour}|{half}" for hour in range(1, 13) for half in ("a.m.", "am", "p.m.", "pm")]
     for pattern in _patterns():
         marked += [pattern, pattern[0].upper() + pattern[1:]]
+    unlike = set(_NOT.split())
     found: dict[str, tuple[int, ...]] = {}
     for word in marked:
         whole = word.replace("|", "") if len(word) > 2 and word not in ("=|", ":-|") else word
-        if whole in _NOT:
+        if whole in unlike:
             continue
         cuts, place = [], 0
         for part in word.split("|")[:-1] if whole != word else []:

@@ -13,7 +13,8 @@ from numba import njit
 from tenfold.data.text import characters, exceptions
 from tenfold.data.text.buffers import Bytes, Offsets, Rows
 from tenfold.data.text.repetition import copies, lengthen, mixed, repeated, room, top
-from tenfold.data.text.words import before, decode, hashed, words
+from tenfold.data.text.utf8 import before, decode, hashed, num_characters
+from tenfold.data.text.words import words
 
 FIGURES = (
     "dup_paragraphs", "dup_paragraph_chars", "dup_lines", "dup_line_chars",
@@ -76,14 +77,6 @@ C4Lines = tuple[bool, int, int]
 
 
 @njit(cache=True, nogil=True)
-def _characters(data, start, end):
-    count = 0
-    for at in range(start, end):
-        count += data[at] & 0xC0 != 0x80
-    return count
-
-
-@njit(cache=True, nogil=True)
 def _stripped(data, start, end, classes):
     """The span without white space at its ends."""
     while start < end:
@@ -109,7 +102,7 @@ def _pieces(data, start, end, least, keys, lengths):
             run += 1
         if at == end or run - at >= least:
             keys[count] = mixed(hashed(data, begin, at))
-            lengths[count] = _characters(data, begin, at)
+            lengths[count] = num_characters(data, begin, at)
             count += 1
             begin = run
             if at == end:
@@ -142,7 +135,7 @@ def _dots(data, start, end):
     if end - start < 3:
         return False
     a, b, c = data[end - 3], data[end - 2], data[end - 1]
-    return a == 46 and b == 46 and c == 46 or a == 0xE2 and b == 0x80 and c == 0xA6
+    return (a == 46 and b == 46 and c == 46) or (a == 0xE2 and b == 0x80 and c == 0xA6)
 
 
 @njit(cache=True, nogil=True)
@@ -326,7 +319,7 @@ def _fineweb(data, start, end, classes, count, keys, lengths, table, out):
         while until < end and data[until] != 10:
             until += 1
         newlines += until < end
-        size = _characters(data, at, until)
+        size = num_characters(data, at, until)
         total += size
         begin, stop = _stripped(data, at, until, classes)
         if begin < stop:
@@ -365,15 +358,15 @@ def _all(data, offsets, rows, wanted, cut, c4_lines, classes, known, stops, phra
         if not rows[row] or start == end:
             continue
         figure = out[row]
-        num_characters = _characters(data, start, end)
+        size = num_characters(data, start, end)
         if wanted & 1:
             begin, until = _stripped(data, start, end, classes)
             pieces = _pieces(data, begin, until, 2, grams, lengths)
             seen, again = copies(grams, lengths, pieces, table)
-            figure[0], figure[1] = seen / pieces, again / num_characters
+            figure[0], figure[1] = seen / pieces, again / size
             pieces = _pieces(data, start, end, 1, grams, lengths)
             seen, again = copies(grams, lengths, pieces, table)
-            figure[2], figure[3] = seen / pieces, again / num_characters
+            figure[2], figure[3] = seen / pieces, again / size
         count = words(data, start, end, classes, known, cut, starts, ends, hashes, lengths)
         upto[0] = 0
         for word in range(count):
@@ -385,10 +378,10 @@ def _all(data, offsets, rows, wanted, cut, c4_lines, classes, known, stops, phra
             for n in range(2, 11):
                 lengthen(grams, hashes, n, count)
                 if n < 5:
-                    figure[n + 2] = top(grams, upto, n, count, table, times) / num_characters
+                    figure[n + 2] = top(grams, upto, n, count, table, times) / size
                 elif again:  # what never repeats at n words does not at n + 1
                     again = repeated(grams, upto, n, count, table)
-                    figure[n + 2] = again / num_characters
+                    figure[n + 2] = again / size
         if wanted & 2:
             _quality(
                 data,
