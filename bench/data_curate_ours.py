@@ -31,10 +31,10 @@ except ModuleNotFoundError:  # no deduplication in this checkout: neither side's
 
 PIPELINES: dict[str, Sequence[Operator]] = {
     "fineweb": (Language(), Repair(), Rules()),
-    "plain": (Repair(form="full"), Language(), Rules()),
+    "plain": (Language(), Repair(form="full"), Rules()),
 }
-"""`fineweb` as FineWeb orders its steps but for language before repair; `plain` also straightens quotes
-and widths, as data-juicer's Unicode operator does."""
+"""FineWeb's steps but for language before repair; `plain` also straightens quotes and widths, as
+data-juicer's Unicode operator does."""
 BATCH = 2048
 
 
