@@ -13,7 +13,7 @@ import numpy as np
 from tenfold.data.sources import encoding
 from tenfold.data.sources.connector import Quarantined
 from tenfold.data.sources.file_source import FileSource
-from tenfold.data.sources.html_text import main_text, markup
+from tenfold.data.sources.html_text import main_text, markup, visible
 from tenfold.data.sources.limits import Limits
 from tenfold.data.sources.packing import Found
 from tenfold.data.sources.shape import Shape
@@ -30,7 +30,7 @@ _HEAD_BYTES = 4096
 
 
 Extract = Callable[[bytes, str | None], tuple[str, str]]
-EXTRACT: dict[str, Extract] = {"main": main_text, "markup": markup}
+EXTRACT: dict[str, Extract] = {"main": main_text, "all": visible, "markup": markup}
 """What the setting `text` may be."""
 CAUSES = {
     "no_main_text": "a page without a main text: lists of links, forms, a few words",
@@ -43,8 +43,9 @@ CAUSES = {
 class Pages(FileSource):
     """`kind: html`. One record a page. Places: the file."""
 
-    text: Literal["main", "markup"] = "main"
-    """`markup`: the page as it is, for the operator `html` to work on, on many cores."""
+    text: Literal["main", "all", "markup"] = "main"
+    """`main`: the article, without what stands around it; `all`: everything that can be seen; `markup`: the
+    page as it is, for the operator `html` to work on, on many cores."""
     encoding: str | None = None
 
     MATCH: ClassVar[tuple[str, ...]] = ("*.html", "*.htm", "*.xhtml")
