@@ -1,0 +1,5 @@
+"""Synthetic tables and the judge that decides whether they may be used.
+
+`trees` (sequential trees), `copula` (the baseline) and `private` (differential privacy) make rows;
+`judge` compares them with real rows that no generator has seen. Knows neither files nor the hub.
+"""
