@@ -5,6 +5,8 @@ Knows rows as keys; knows neither generators nor verdicts.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 
@@ -14,10 +16,20 @@ def is_copy(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.fromiter((row in seen for row in rows.tolist()), bool, len(rows))
 
 
-def natural_share(known: np.ndarray) -> float:
-    """How many of further real rows would at least be copies of `known`: its rows beyond the distinct ones.
+def singles(known: np.ndarray) -> tuple[np.ndarray, float]:
+    """The keys that stand once in `known`, and the share of further real rows that would be one of them.
 
-    Between this and the Good-Turing estimate 1 - N1/n (Good, Biometrika 40, 1953) lies half of what stands
-    twice; the lower figure is taken, so that a pair in the table does not excuse two copies.
+    The share is 2 N2/n, N2 being the keys that stand twice (Good, Biometrika 40, 1953), less two standard
+    errors, so that a few pairs excuse nothing. What stands more often in the table is frequent outside it
+    too, and a copy of it points to nobody.
     """
-    return 1.0 - len(set(known.tolist())) / max(1, len(known))
+    counts = Counter(known.tolist())
+    once = np.array([key for key, count in counts.items() if count == 1], dtype=object)
+    twice = sum(count == 2 for count in counts.values())
+    return once, max(0.0, 2 * twice - 4 * twice**0.5) / max(1, len(known))
+
+
+def repeats_share(rows: np.ndarray) -> float:
+    """The share of rows that have a twin among themselves."""
+    counts = Counter(rows.tolist())
+    return sum(count for count in counts.values() if count > 1) / max(1, len(rows))

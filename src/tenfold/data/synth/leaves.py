@@ -21,8 +21,11 @@ MAX_CLASSES = 64
 """Targets of more categories are split by a random projection of their indicators: the Gini gain of the
 indicators is a sum of squares, and those survive projection (Johnson and Lindenstrauss 1984)."""
 PROJECTED = 16
-import os
-BAG=float(os.environ.get("BAG",".63")); MAX_FEATURES=float(os.environ.get("MF","1.0"))
+BAG = 0.63
+"""Each tree splits by this share of the rows (all rows give donors) and looks, at each split, at"""
+MAX_FEATURES = 0.5
+"""this share of the columns: trees err in different ways, and their mixture errs less."""
+GOLDEN = (5**0.5 - 1) / 2
 SHRINK_ROWS = 20.0
 """A category speaks for itself from about so many rows; below that the mean of all speaks for it."""
 
@@ -54,28 +57,29 @@ class Leaves:
     """None: nothing came before, all rows are alike."""
     encoders: tuple[Scores | float, ...]
     """One per predictor: scores, or what stands for a missing number."""
-    num_rows: int
+    order: np.ndarray
+    """(n,) training rows in order of the target"""
 
     def find(
         self, predictors: Sequence[np.ndarray], num_rows: int, rng: np.random.Generator
     ) -> np.ndarray:
-        """(num_rows, 2): the tree that each row asks, and its leaf there."""
-        found = np.zeros((num_rows, 2), np.int64)
+        """(num_rows, 3): the tree that each row asks, its leaf there, and its leaf in the first tree."""
+        found = np.zeros((num_rows, 3), np.int64)
         if not self.partitions:
             return found
         found[:, 0] = rng.integers(0, len(self.partitions), num_rows)
         design = _design(predictors, self.encoders)
+        found[:, 2] = self.partitions[0].tree.apply(design)
         for number, partition in enumerate(self.partitions):
             asked = found[:, 0] == number
             if asked.any():
                 found[asked, 1] = partition.tree.apply(design[asked])
         return found
 
-    def donors(self, found: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(num_rows,) a training row of each leaf, all rows of a leaf equally likely."""
-        chance = rng.random(len(found))
+    def donors(self, found: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        """(num_rows,) a training row of each leaf: the one at `chance` (0 to 1) in order of the target."""
         if not self.partitions:
-            return (chance * self.num_rows).astype(np.int64)
+            return self.order[(chance * len(self.order)).astype(np.int64)]
         donors = np.zeros(len(found), np.int64)
         for number, partition in enumerate(self.partitions):
             asked = found[:, 0] == number
@@ -83,6 +87,19 @@ class Leaves:
             offset = (chance[asked] * partition.counts[leaf]).astype(np.int64)
             donors[asked] = partition.rows[partition.starts[leaf] + offset]
         return donors
+
+
+def balanced(found: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(num_rows,) chances for `donors`, each uniform, and together even among rows that are alike.
+
+    Independent draws would add a second sampling noise to that of the training rows, and a judge sees the
+    sum. Rows in the order of their leaves take the points of Weyl's golden-ratio sequence instead: any run
+    of them covers 0 to 1 evenly, so that shares in a leaf and in whole branches come out as in training.
+    """
+    order = np.lexsort((rng.random(len(found)), found[:, 2]))
+    chance = np.empty(len(found))
+    chance[order] = (rng.random() + np.arange(len(found)) * GOLDEN) % 1.0
+    return chance
 
 
 def grow(
@@ -96,8 +113,9 @@ def grow(
 ) -> Leaves:
     """Leaves of at least `leaf` rows. `target`: (n,) codes from 0 to `classes`, or numbers for 0 classes."""
     num_rows = len(target)
+    order = np.argsort(target, kind="stable")
     if not predictors or num_rows < 2 * leaf or len(np.unique(target)) < 2:
-        return Leaves((), (), num_rows)
+        return Leaves((), (), order)
     encoders = tuple(_encoder(column, target, classes) for column in predictors)
     design = _design([column.values for column in predictors], encoders)
     rng = np.random.default_rng(seed)
@@ -113,9 +131,9 @@ def grow(
         tree.fit(design[part], goal[part])
         place = tree.apply(design)
         counts = np.bincount(place, minlength=tree.tree_.node_count)
-        order = np.argsort(place, kind="stable")
-        partitions.append(Partition(tree, order, np.cumsum(counts) - counts, counts))
-    return Leaves(tuple(partitions), encoders, num_rows)
+        rows = np.lexsort((target, place))
+        partitions.append(Partition(tree, rows, np.cumsum(counts) - counts, counts))
+    return Leaves(tuple(partitions), encoders, order)
 
 
 def _goal(

@@ -60,10 +60,11 @@ class Node:
         predictors = [made[name] for name in self.before]
         missing = np.zeros(num_rows, bool)
         if self.absent is not None:
-            donor = self.absent.donors(self.absent.find(predictors, num_rows, rng), rng)
+            leaf = self.absent.find(predictors, num_rows, rng)
+            donor = self.absent.donors(leaf, leaves.balanced(leaf, rng))
             missing = np.isnan(self.values[donor])
         leaf = self._leaf(made, predictors, num_rows, rng)
-        donor = self.rows[self.leaves.donors(leaf, rng)]
+        donor = self.rows[self.leaves.donors(leaf, leaves.balanced(leaf, rng))]
         values = self._given(donor, made, rng)
         for attempt in range(DRAWS + 1):
             wrong = self._wrong(values, made)
@@ -73,7 +74,7 @@ class Node:
                 values = np.where(wrong, self._bound(values, made), values)
                 break
             donor = donor.copy()
-            donor[wrong] = self.rows[self.leaves.donors(leaf[wrong], rng)]
+            donor[wrong] = self.rows[self.leaves.donors(leaf[wrong], rng.random(int(wrong.sum())))]
             part = {name: column[wrong] for name, column in made.items()}
             values[wrong] = self._given(donor[wrong], part, rng)
         codes = self.codes[donor]

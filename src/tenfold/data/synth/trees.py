@@ -3,7 +3,7 @@
 Reiter (2005) and synthpop (Nowok, Raab, Dibben 2016) draw leaves of a CART per column; so does this. Beyond
 them: single numbers are moved (`smooth`), continuous columns follow a line first (`linear`), functional
 dependencies and orders between columns hold by construction, and rows whose donors could all be one training
-row are redrawn until no more are left than chance brings (`copies.natural_share`).
+row are redrawn until no more are left than chance brings (`copies.singles`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tenfold.data.synth.node import Node, node
 from tenfold.data.synth.order import column_order
 from tenfold.errors import InputError
 
-LEAF_ROWS = 20
+LEAF_ROWS = 5
 TREES = 10
 MIN_ROWS = 20
 REDRAWS = 12
@@ -34,9 +34,10 @@ class Chain:
     columns: Mapping[str, Column]
     identifiers: Mapping[str, identifiers.Shapes]
     schema: pa.Schema
-    known: np.ndarray
-    """Keys of the training rows."""
-    natural_copies: float
+    singles: np.ndarray
+    """Keys of the training rows that stand once."""
+    allowed: float
+    """The share of fresh rows that may be a copy of one of them."""
 
     def sample(self, num_rows: int, seed: int) -> pa.Table:
         """Fresh rows with the schema of the training table."""
@@ -71,10 +72,10 @@ class Chain:
         """Draw the later half of too many copies again: the earlier half keeps its distribution."""
         names = [each.name for each in self.nodes]
         num_rows = len(values[names[0]])
-        allowed = int(self.natural_copies * num_rows)
+        allowed = int(self.allowed * num_rows)
         for attempt in range(REDRAWS):
             keys = _keys([donors[name] for name in names])
-            again = np.flatnonzero(copies.is_copy(keys, self.known))
+            again = np.flatnonzero(copies.is_copy(keys, self.singles))
             if len(again) <= allowed:
                 return
             again = rng.permutation(again)[: len(again) - allowed]
@@ -123,14 +124,14 @@ def fit(
                 seed=seed,
             )
         )
-    known = _keys([each.codes for each in nodes])
+    singles, allowed = copies.singles(_keys([each.codes for each in nodes]))
     return Chain(
         tuple(nodes),
         columns,
         shapes,
         table.schema.remove_metadata(),
-        known,
-        copies.natural_share(known),
+        singles,
+        allowed,
     )
 
 
