@@ -53,7 +53,7 @@ def measure(
         synthetic=_quantiles(made),
         holdout=_quantiles(outside),
         nearer=nearer,
-        very_near=NEAR_QUANTILE * below / max(expected, 0.5 / len(outside)),
+        very_near=min(1.0, NEAR_QUANTILE * below / max(expected, 0.5 / len(outside))),
         error=float(((1 / len(made) + 1 / len(outside)) / 12) ** 0.5),
     )
 

@@ -73,7 +73,8 @@ def measure(
     there = np.split(~whole.missing, edges)
     if len(real.column_names) < 2:
         return None
-    rows, category = features.design(real, [table.drop_columns([target]) for table in cast])
+    given = [table.drop_columns([target]) for table in cast]
+    rows, category = features.design(given[0], given)
     rows = [part[mask] for part, mask in zip(rows, there, strict=True)]
     goals = [part[mask] for part, mask in zip(goals, there, strict=True)]
     is_class = whole.kind == "category" or len(np.unique(goals[0])) <= MAX_CLASSES
