@@ -6,6 +6,9 @@ Knows assets and steps; knows nothing about training or serving. Heavy packages 
 STEPS: dict[str, str] = {
     "data.collect": "tenfold.data.collect:collect",
     "data.curate": "tenfold.data.curate:curate",
+    "data.judge": "tenfold.data.synth.judging:judge",
+    "data.synthesise": "tenfold.data.synth.synthesise:synthesise",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",
+    "data.validate": "tenfold.data.tables.validate:validate",
 }
 """Step name -> module:function, imported only when a factory uses it."""

@@ -107,22 +107,19 @@ def _infer(
     missing: tuple[tuple[str, int], ...],
 ) -> Plan | None:  # fmt: skip
     """The plan under which at least 90 % of the cells are of this kind; None: they are not."""
-    sides: tuple[Any, Any] = ("dmy", "mdy") if kind == "date" else (".", ",")
+    sides: tuple[Any, ...] = date.ORDERS if kind == "date" else (".", ",")
     readers = {
         "number": number.parse, "money": money.parse, "quantity": unit.parse, "date": date.parse
     }  # fmt: skip
     reader: Any = readers[kind]
     readings = [tuple(reader(cell, side) for side in sides) for cell in cells]
-    readable = sum(a is not None or b is not None for a, b in readings)
+    readable = sum(any(reading) for reading in readings)
     if readable < MIN_READ * len(cells):
         return None
     proofs = Counter(proof for proof in map(_proof, readings) if proof is not None)
-    proofs.pop("ymd", None)
-    doubtful = sum(
-        a is not None and b is not None and a != b and _proof((a, b)) is None for a, b in readings
-    )
+    doubtful = sum(len({found for found in reading if found is not None}) > 1 for reading in readings)
     side = max(sides, key=lambda each: proofs[each])
-    mixed = all(proofs[each] for each in sides)
+    mixed = len(proofs) > 1
     if doubtful and not proofs:
         what = "day and month" if kind == "date" else "decimal mark"
         return Plan(
@@ -133,8 +130,7 @@ def _infer(
     if kind == "quantity":
         units = Counter(
             (found.unit.dimension, found.unit.si)
-            for found in (a or b for a, b in readings)
-            if found is not None
+            for found in (next(filter(None, reading)) for reading in readings if any(reading))
         )
         (plan["dimension"], plan["si"]), count = units.most_common(1)[0]
         if count < MIN_READ * len(cells):
@@ -154,7 +150,7 @@ def _infer(
     )
 
 
-def _proof(reading: tuple[Any, Any]) -> str | None:
+def _proof(reading: tuple[Any, ...]) -> str | None:
     """The one side under which a cell can be read, by itself."""
     for found in reading:
         if found is not None:
@@ -170,9 +166,9 @@ def _read(plan: Plan, cell: str) -> tuple[Any, str | None]:
         return word.truth(cell), None
     if plan.kind == "date":
         moment = date.parse(cell, plan.order)
-        if moment is None or (plan.mixed and moment.order is None and date.ambiguous(cell)):
-            return None, None
-        if plan.mixed and date.ambiguous(cell):
+        if moment is None and plan.mixed:
+            moment = next(filter(None, (date.parse(cell, order) for order in date.ORDERS)), None)
+        if moment is None or (plan.mixed and date.ambiguous(cell)):
             return None, None
         return moment.value.replace(tzinfo=None), None
     if plan.kind == "money":

@@ -14,6 +14,7 @@ from typing import Literal
 
 Order = Literal["dmy", "mdy", "ymd"]
 
+ORDERS: tuple[Order, ...] = ("dmy", "mdy", "ymd")
 PIVOT = 69
 """Two-digit years: 00 to 68 are 2000 to 2068, 69 to 99 are 1969 to 1999 (POSIX strptime, %y)."""
 EXCEL_EPOCH = datetime(1899, 12, 30)
@@ -88,9 +89,9 @@ def month_number(name: str) -> int:
 
 
 def ambiguous(text: str) -> bool:
-    """Two readings on two days: `03/04/2025`."""
-    first, second = parse(text, "dmy"), parse(text, "mdy")
-    return first is not None and second is not None and first.value != second.value
+    """Readings on more than one day: `03/04/2025`."""
+    found = [parse(text, order) for order in ORDERS]
+    return len({moment.value for moment in found if moment is not None}) > 1
 
 
 def excel(serial: float) -> datetime | None:
@@ -106,15 +107,17 @@ def unix(seconds: float) -> datetime:
 
 
 def _numeric(found: re.Match[str], order: Order) -> Moment | None:
-    a, b, year = int(found["a"]), int(found["b"]), found["year"]
-    if order == "ymd" and len(year) == 2:
-        return _moment(found, _year(found["a"]), b, int(year), "ymd")
-    dmy = _moment(found, _year(year), b, a, "dmy")
-    mdy = _moment(found, _year(year), a, b, "mdy")
-    chosen = mdy if order == "mdy" else dmy
-    if dmy is not None and mdy is not None:
-        return chosen if a != b else _moment(found, _year(year), a, b, None)
-    return chosen
+    a, b, year, mark = int(found["a"]), int(found["b"]), found["year"], found["sep"]
+    readings: dict[Order, Moment | None] = {"dmy": _moment(found, _year(year), b, a, "dmy")}
+    if mark[0] != ".":  # no locale of CLDR writes the month first with points
+        readings["mdy"] = _moment(found, _year(year), a, b, "mdy")
+    if len(year) == 2 and mark == "-":
+        readings["ymd"] = _moment(found, _year(found["a"]), b, int(year), "ymd")
+    moment = readings.get(order)
+    others = [each for each in readings.values() if each is not None]
+    if moment is None or len(others) == 1:
+        return moment
+    return Moment(moment.value, None, moment.has_time)
 
 
 def _year(text: str) -> int:
