@@ -18,9 +18,9 @@ from tenfold.data.synth.frame import Column
 MIN_ROWS_PER_VALUE = 5.0
 """A deciding column has on average at least this many rows for each of its values."""
 MIN_ROWS = 50
-TRIVIAL_SHARE = 0.02
-"""`low <= high` says nothing where the ranges hardly meet: this share of rows of `low` must lie above the
-smallest `high`."""
+MIN_BROKEN_BY_CHANCE = 0.05
+"""`low <= high` says something only where at least this share of rows would break it if the two columns had
+nothing to do with each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +115,11 @@ def _orders(frame: Mapping[str, Column]) -> list[Constraint]:
         if both.sum() < MIN_ROWS:
             continue
         a, b = low.values[both], high.values[both]
-        if (a <= b).all() and (a > b.min()).mean() >= TRIVIAL_SHARE and (a < b).any():
+        if (a <= b).all() and (a < b).any() and _by_chance(a, b) >= MIN_BROKEN_BY_CHANCE:
             found.append(AtMost(low=low.name, high=high.name))
     return found
+
+
+def _by_chance(a: np.ndarray, b: np.ndarray) -> float:
+    """P(a > b) of values drawn from different rows."""
+    return float(np.searchsorted(np.sort(b), a, side="left").mean()) / len(b)

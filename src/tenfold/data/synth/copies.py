@@ -16,20 +16,19 @@ def is_copy(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.fromiter((row in seen for row in rows.tolist()), bool, len(rows))
 
 
-def singles(known: np.ndarray) -> tuple[np.ndarray, float]:
-    """The keys that stand once in `known`, and the share of further real rows that would be one of them.
+RARE = 3
+"""Rows that stand more often than this in a table are frequent outside it too: a copy points to nobody."""
 
-    The share is 2 N2/n, N2 being the keys that stand twice (Good, Biometrika 40, 1953), less two standard
-    errors, so that a few pairs excuse nothing. What stands more often in the table is frequent outside it
-    too, and a copy of it points to nobody.
+
+def rare(known: np.ndarray) -> tuple[np.ndarray, float]:
+    """The keys that stand up to three times in `known`, and the share of further real rows among them.
+
+    What stands r times has the mass (r + 1) N(r+1)/n, N(r) being the keys that stand r times (Good,
+    Biometrika 40, 1953); two standard errors go off, so that a few pairs excuse nothing.
     """
     counts = Counter(known.tolist())
-    once = np.array([key for key, count in counts.items() if count == 1], dtype=object)
-    twice = sum(count == 2 for count in counts.values())
-    return once, max(0.0, 2 * twice - 4 * twice**0.5) / max(1, len(known))
-
-
-def repeats_share(rows: np.ndarray) -> float:
-    """The share of rows that have a twin among themselves."""
-    counts = Counter(rows.tolist())
-    return sum(count for count in counts.values() if count > 1) / max(1, len(rows))
+    keys = np.array([key for key, count in counts.items() if count <= RARE], dtype=object)
+    often = Counter(counts.values())
+    mass = sum((r + 1) * often[r + 1] for r in range(1, RARE + 1))
+    error = sum((r + 1) ** 2 * often[r + 1] for r in range(1, RARE + 1)) ** 0.5
+    return keys, max(0.0, mass - 2 * error) / max(1, len(known))

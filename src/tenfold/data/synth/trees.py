@@ -3,7 +3,7 @@
 Reiter (2005) and synthpop (Nowok, Raab, Dibben 2016) draw leaves of a CART per column; so does this. Beyond
 them: single numbers are moved (`smooth`), continuous columns follow a line first (`linear`), functional
 dependencies and orders between columns hold by construction, and rows whose donors could all be one training
-row are redrawn until no more are left than chance brings (`copies.singles`).
+row are redrawn until no more are left than chance brings (`copies.rare`).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Chain:
     columns: Mapping[str, Column]
     identifiers: Mapping[str, identifiers.Shapes]
     schema: pa.Schema
-    singles: np.ndarray
-    """Keys of the training rows that stand once."""
+    rare: np.ndarray
+    """Keys of the training rows that stand a few times at most."""
     allowed: float
     """The share of fresh rows that may be a copy of one of them."""
 
@@ -75,7 +75,7 @@ class Chain:
         allowed = int(self.allowed * num_rows)
         for attempt in range(REDRAWS):
             keys = _keys([donors[name] for name in names])
-            again = np.flatnonzero(copies.is_copy(keys, self.singles))
+            again = np.flatnonzero(copies.is_copy(keys, self.rare))
             if len(again) <= allowed:
                 return
             again = rng.permutation(again)[: len(again) - allowed]
@@ -112,6 +112,7 @@ def fit(
         raise InputError("every column is an identifier", seen=sorted(shapes))
     names = column_order(columns, [name for name in order if name not in shapes])
     rules = constraints.find(table.select(names), columns)
+    names = _deciding_first(names, rules)
     nodes: list[Node] = []
     for place, name in enumerate(names):
         nodes.append(
@@ -124,15 +125,32 @@ def fit(
                 seed=seed,
             )
         )
-    singles, allowed = copies.singles(_keys([each.codes for each in nodes]))
+    rare, allowed = copies.rare(_keys([each.codes for each in nodes]))
     return Chain(
         tuple(nodes),
         columns,
         shapes,
         table.schema.remove_metadata(),
-        singles,
+        rare,
         allowed,
     )
+
+
+def _deciding_first(names: list[str], rules: Sequence[constraints.Constraint]) -> list[str]:
+    """The same columns, each after one that decides it: only then its values can be looked up."""
+    pairs = {
+        (rule.determinant, rule.dependent)
+        for rule in rules
+        if isinstance(rule, constraints.Dependency)
+    }
+    names = list(names)
+    for _ in names:
+        for determinant, dependent in sorted(pairs):
+            one_way = (dependent, determinant) not in pairs
+            if one_way and names.index(determinant) > names.index(dependent):
+                names.remove(determinant)
+                names.insert(names.index(dependent), determinant)
+    return names
 
 
 def _keys(columns: Sequence[np.ndarray]) -> np.ndarray:

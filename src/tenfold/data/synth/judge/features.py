@@ -16,6 +16,9 @@ from tenfold.data.synth import frame
 MAX_CATEGORIES = 200
 """Categories told apart by name; the others share one code and differ by how common they are."""
 
+MIN_PRESENT = 100
+"""Of a number that fewer rows have, only whether it is there counts."""
+
 
 def design(reference: pa.Table, tables: Sequence[pa.Table]) -> tuple[list[np.ndarray], np.ndarray]:
     """One (rows, features) float64 array per table, and (features,) bool: which are categories."""
@@ -25,7 +28,9 @@ def design(reference: pa.Table, tables: Sequence[pa.Table]) -> tuple[list[np.nda
     category: list[bool] = []
     for column in frame.columns(whole).values():
         if column.kind == "number":
-            features.append(column.values)
+            present = np.flatnonzero(~column.missing)
+            few = len(present) < MIN_PRESENT
+            features.append(column.missing.astype(float) if few else column.values)
             category.append(False)
             continue
         codes = column.values + 1

@@ -35,7 +35,7 @@ class Thresholds:
     auc_reach: float = 0.1
     """Largest half-width of its interval: fewer rows than that needs prove nothing."""
     tstr: float = 0.95
-    """Smallest share of what real rows teach, 0 to 1."""
+    """Smallest share of what real rows teach, 0 to 1; refused when its whole interval lies below."""
     copies_excess: float = 0.0005
     """Share of exact copies of training rows beyond the hold-out's own, 0 to 1."""
     nearer: float = 0.6
@@ -172,7 +172,7 @@ def _unlike(auc: Auc, floor: Auc, limits: Thresholds) -> list[str]:
 
 
 def _useless(taught: Efficacy | None, limits: Thresholds) -> list[str]:
-    if taught is None or not taught.teaches or taught.ratio >= limits.tstr:
+    if taught is None or not taught.teaches or taught.high >= limits.tstr:
         return []
     return [
         f"models of {taught.target} learn {taught.ratio:.3f} of what real rows teach "
