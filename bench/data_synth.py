@@ -13,19 +13,32 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import harness
 import numpy as np
 import pyarrow as pa
-from harness import Figure, Figures, Unavailable, spread
 from pyarrow import csv
 
+import harness
+from harness import Figure, Figures, Unavailable, spread
 from tenfold.data.synth import copula, private, trees
 from tenfold.data.synth.judge.verdict import Verdict, admit
 
-COLUMNS = (
-    "age workclass fnlwgt education education_num marital occupation relationship race sex gain loss "
-    "hours country income"
-).split()
+COLUMNS = [
+    "age",
+    "workclass",
+    "fnlwgt",
+    "education",
+    "education_num",
+    "marital",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "gain",
+    "loss",
+    "hours",
+    "country",
+    "income",
+]
 ROWS = 10_000
 QUICK_ROWS = 2_000
 SPLITS = 3
@@ -109,7 +122,9 @@ def _folder() -> Path:
     for place in (os.environ.get("TENFOLD_SHARED"), beside):
         if place and (Path(place) / "data" / "tabular").is_dir():
             return Path(place) / "data" / "tabular"
-    raise Unavailable("the Adult table is not here; point TENFOLD_SHARED at the folder that has data/")
+    raise Unavailable(
+        "the Adult table is not here; point TENFOLD_SHARED at the folder that has data/"
+    )
 
 
 def _adult(folder: Path) -> pa.Table:
@@ -131,7 +146,9 @@ def _domains(folder: Path) -> dict[str, private.Domain]:
     long_names = {
         "marital": "marital-status", "country": "native-country",
     }  # fmt: skip
-    domains = {name: private.Domain(edges=tuple(map(float, edges))) for name, edges in EDGES.items()}
+    domains = {
+        name: private.Domain(edges=tuple(map(float, edges))) for name, edges in EDGES.items()
+    }
     for name in COLUMNS:
         if name == "income":
             domains[name] = private.Domain(categories=("<=50K", ">50K"))

@@ -16,10 +16,23 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-ADULT = (
-    "age workclass fnlwgt education education_num marital occupation relationship race sex gain loss "
-    "hours country income"
-).split()
+ADULT = [
+    "age",
+    "workclass",
+    "fnlwgt",
+    "education",
+    "education_num",
+    "marital",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "gain",
+    "loss",
+    "hours",
+    "country",
+    "income",
+]
 Make = Callable[[int, int], pa.Table]
 
 

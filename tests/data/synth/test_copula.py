@@ -14,7 +14,9 @@ def test_rank_correlations_of_a_known_copula_come_back():
     train = pa.table({"a": np.exp(scores[:, 0]), "b": scores[:, 1] ** 3, "c": scores[:, 2]})
     made = copula.fit(train).sample(6000, 2)
     columns = [made.column(name).to_numpy() for name in "abc"]
-    expected = 6 / np.pi * np.arcsin(truth / 2)  # Spearman's rho of a Gaussian copula (Kruskal 1958)
+    expected = (
+        6 / np.pi * np.arcsin(truth / 2)
+    )  # Spearman's rho of a Gaussian copula (Kruskal 1958)
     assert np.abs(spearmanr(np.stack(columns, 1)).statistic - expected).max() < 0.04
     for name, ours in zip("abc", columns, strict=True):
         assert ks_2samp(train.column(name).to_numpy(), ours).pvalue > 1e-3

@@ -55,7 +55,7 @@ def test_much_privacy_budget_gives_the_law_back():
 def test_little_budget_hides_one_rare_row():
     """What a single odd row changes is far below the noise: its category does not come through."""
     rare = pa.concat_tables([table(2000).slice(0, 0), table(2000)])
-    odd = rare.set_column(0, "a", pa.array(["w"] + rare.column("a").to_pylist()[1:]))
+    odd = rare.set_column(0, "a", pa.array(["w", *rare.column("a").to_pylist()[1:]]))
     wide = {**DOMAINS, "a": private.Domain(categories=("x", "y", "z", "w"))}
     means = [
         [

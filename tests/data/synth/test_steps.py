@@ -48,9 +48,7 @@ def test_privacy_is_said_in_the_table(run, commit):
     rows = [{"a": "xy"[k % 2], "n": k % 10} for k in range(200)]
     real = commit(Table.write(rows))
     domains = {"a": ["x", "y"], "n": list(range(11))}
-    made = run(
-        synthesise, real, method="private", private={"epsilon": 2.0, "domains": domains}
-    )
+    made = run(synthesise, real, method="private", private={"epsilon": 2.0, "domains": domains})
     assert made.meta["epsilon"] == 2.0
     assert {row["a"] for row in made.rows()} <= {"x", "y", None}
     assert json.dumps(dict(made.meta))

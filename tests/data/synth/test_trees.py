@@ -78,7 +78,9 @@ def test_columns_may_be_ordered_by_hand(kind):
 
 def test_names_are_never_those_of_real_people():
     rng = np.random.default_rng(0)
-    names = [f"{'ABCDEFGH'[k % 8]}{''.join(rng.choice(list('aeioudnrst'), 7))}-{k}" for k in range(300)]
+    names = [
+        f"{'ABCDEFGH'[k % 8]}{''.join(rng.choice(list('aeioudnrst'), 7))}-{k}" for k in range(300)
+    ]
     made = trees.fit(pa.table({"name": names, "x": rng.random(300)})).sample(300, 1)
     assert not set(names) & set(made.column("name").to_pylist())
     assert all("-" in name for name in made.column("name").to_pylist())

@@ -228,9 +228,7 @@ def _encoder(column: Column, target: np.ndarray, classes: int) -> Scores | float
     return Scores((shares - mean) @ axes[:2].T)
 
 
-def _design(
-    predictors: Sequence[np.ndarray], encoders: Sequence[Scores | float]
-) -> np.ndarray:
+def _design(predictors: Sequence[np.ndarray], encoders: Sequence[Scores | float]) -> np.ndarray:
     parts = []
     for values, encoder in zip(predictors, encoders, strict=True):
         if isinstance(encoder, Scores):

@@ -129,7 +129,13 @@ class Node:
 
 
 def node(
-    column: Column, before: Sequence[Column], rules: Sequence[Constraint], *, leaf: int, trees: int, seed: int
+    column: Column,
+    before: Sequence[Column],
+    rules: Sequence[Constraint],
+    *,
+    leaf: int,
+    trees: int,
+    seed: int,
 ) -> Node:
     """Fit `column` on the columns made before it."""
     names = tuple(each.name for each in before)
@@ -140,7 +146,9 @@ def node(
     rows = np.flatnonzero(~missing) if numeric and not missing.all() else np.arange(num_rows)
     absent = None
     if numeric and missing.any() and not missing.all():
-        absent = leaves.grow(before, missing.astype(np.int64), classes=2, leaf=leaf, trees=trees, seed=seed)
+        absent = leaves.grow(
+            before, missing.astype(np.int64), classes=2, leaf=leaf, trees=trees, seed=seed
+        )
     deciding = _deciding(column.name, known, rules)
     bounds = _bounds(column.name, known, rules)
     above = _close_below(column, known, rules)
@@ -166,7 +174,9 @@ def node(
         found = leaves.grow(inside, goal, classes=0, leaf=leaf, trees=trees, seed=seed)
     else:
         goal = column.values + 1
-        found = leaves.grow(inside, goal, classes=int(goal.max()) + 1, leaf=leaf, trees=trees, seed=seed)
+        found = leaves.grow(
+            inside, goal, classes=int(goal.max()) + 1, leaf=leaf, trees=trees, seed=seed
+        )
     return Node(
         name=column.name, before=names, values=column.values, codes=column.codes, numeric=numeric,
         leaves=found, rows=rows, absent=absent, decided=deciding, above=above, bounds=bounds,

@@ -73,14 +73,18 @@ class PrivateTree:
             chance = rng.random(num_rows)
             drawn = (chance[:, None] >= heights[given]).sum(axis=1)
             bins[name] = np.minimum(drawn, self.domains[name].size - 1)
-        arrays = [_values(field, self.domains[field.name], bins[field.name], rng) for field in self.schema]
+        arrays = [
+            _values(field, self.domains[field.name], bins[field.name], rng) for field in self.schema
+        ]
         return pa.Table.from_arrays(arrays, schema=self.schema)
 
 
 def rho_of(epsilon: float, delta: float) -> float:
     """The zCDP budget of (epsilon, delta): Bun and Steinke 2016, proposition 1.3, solved for rho."""
     if epsilon <= 0 or not 0 < delta < 1:
-        raise ConfigError("epsilon must be above 0 and delta between 0 and 1", seen=(epsilon, delta))
+        raise ConfigError(
+            "epsilon must be above 0 and delta between 0 and 1", seen=(epsilon, delta)
+        )
     slack = float(np.log(1 / delta))
     return float((np.sqrt(slack + epsilon) - np.sqrt(slack)) ** 2)
 
@@ -119,9 +123,7 @@ def fit(
         mixed = noisy.reshape(counts.shape) + single[child] / total
         shares[child] = mixed / mixed.sum(axis=1, keepdims=True)
         order.append((child, parent))
-    return PrivateTree(
-        tuple(order), shares, dict(domains), table.schema.remove_metadata(), rho
-    )
+    return PrivateTree(tuple(order), shares, dict(domains), table.schema.remove_metadata(), rho)
 
 
 def projected(counts: np.ndarray, total: float) -> np.ndarray:
@@ -159,7 +161,9 @@ def _spanning(
 
 
 def _joint(a: np.ndarray, b: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    return np.bincount(a * columns + b, minlength=rows * columns).reshape(rows, columns).astype(float)
+    return (
+        np.bincount(a * columns + b, minlength=rows * columns).reshape(rows, columns).astype(float)
+    )
 
 
 def _codes(column: pa.ChunkedArray, domain: Domain) -> np.ndarray:

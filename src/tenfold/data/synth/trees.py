@@ -93,7 +93,12 @@ class Chain:
 
 
 def fit(
-    table: pa.Table, *, leaf: int = LEAF_ROWS, trees: int = TREES, order: Sequence[str] = (), seed: int = 0
+    table: pa.Table,
+    *,
+    leaf: int = LEAF_ROWS,
+    trees: int = TREES,
+    order: Sequence[str] = (),
+    seed: int = 0,
 ) -> Chain:
     """The chain of a table of 20 rows or more. `leaf`: fewest training rows alike; `order`: columns first.
 

@@ -128,9 +128,7 @@ def _between(table: pa.Table, rules: Rules) -> Iterator[Finding]:
             yield from _finding(f"{determinant} decides {dependent}", np.array(wrong, bool), pairs)
 
 
-def _references(
-    table: pa.Table, rules: Rules, others: Mapping[str, pa.Table]
-) -> Iterator[Finding]:
+def _references(table: pa.Table, rules: Rules, others: Mapping[str, pa.Table]) -> Iterator[Finding]:
     for each in rules.references:
         rule = f"{each.column} -> {each.table}.{each.key}"
         other = others.get(each.table)

@@ -82,7 +82,9 @@ def infer(name: str, cells: Sequence[str | None]) -> Plan:
     for kind in ("number", "money", "quantity", "date"):
         found = _infer(name, kind, present, missing)
         if found is not None:
-            return _moments(found, present) if kind == "number" and TIME_NAME.search(name) else found
+            return (
+                _moments(found, present) if kind == "number" and TIME_NAME.search(name) else found
+            )
     return text
 
 
@@ -117,7 +119,9 @@ def _infer(
     if readable < MIN_READ * len(cells):
         return None
     proofs = Counter(proof for proof in map(_proof, readings) if proof is not None)
-    doubtful = sum(len({found for found in reading if found is not None}) > 1 for reading in readings)
+    doubtful = sum(
+        len({found for found in reading if found is not None}) > 1 for reading in readings
+    )
     side = max(sides, key=lambda each: proofs[each])
     mixed = len(proofs) > 1
     if doubtful and not proofs:

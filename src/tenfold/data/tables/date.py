@@ -40,11 +40,13 @@ _TIME = (
     r"(?:[T\s,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
 )
-_ISO = re.compile(
-    r"(?P<year>\d{4})(?P<sep>[-/.]?)(?P<month>\d{2})(?P=sep)(?P<day>\d{2})" + _TIME
+_ISO = re.compile(r"(?P<year>\d{4})(?P<sep>[-/.]?)(?P<month>\d{2})(?P=sep)(?P<day>\d{2})" + _TIME)
+_PARTS = re.compile(
+    r"(?P<a>\d{1,2})(?P<sep>[-/.]|\.\s)(?P<b>\d{1,2})(?P=sep)(?P<year>\d{4}|\d{2})" + _TIME
 )
-_PARTS = re.compile(r"(?P<a>\d{1,2})(?P<sep>[-/.]|\.\s)(?P<b>\d{1,2})(?P=sep)(?P<year>\d{4}|\d{2})" + _TIME)
-_LOOSE = re.compile(r"(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})" + _TIME)
+_LOOSE = re.compile(
+    r"(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})" + _TIME
+)
 _WORD = r"(?P<name>[^\W\d_]{3,10})\.?"
 _DAY_FIRST = re.compile(
     r"(?:[^\W\d_]{2,10}\.?,?\s+)?(?P<day>\d{1,2})(?:st|nd|rd|th|er|\.|º)?[\s-]*(?:de\s+)?" + _WORD

@@ -76,9 +76,7 @@ def _column(column: pa.ChunkedArray) -> ColumnRule:
     ):
         allowed = tuple(str(value) for value in distinct)
     pattern = None if allowed or rows < MIN_ROWS else _pattern(distinct.tolist())
-    return ColumnRule(
-        type=kind, required=required, unique=unique, allowed=allowed, pattern=pattern
-    )
+    return ColumnRule(type=kind, required=required, unique=unique, allowed=allowed, pattern=pattern)
 
 
 def _range(numbers: np.ndarray, *, whole: bool) -> tuple[float, float]:
@@ -136,7 +134,12 @@ def _references(table: pa.Table, others: Mapping[str, pa.Table]) -> list[Referen
             for column in table.column_names:
                 if table.column(column).type != other.column(key).type:
                     continue
-                named = column in (key, f"{other_name}_{key}", f"{other_name.rstrip('s')}_{key}", other_name)
+                named = column in (
+                    key,
+                    f"{other_name}_{key}",
+                    f"{other_name.rstrip('s')}_{key}",
+                    other_name,
+                )
                 present = set(table.column(column).to_pylist()) - {None}
                 if named and present and present <= known:
                     found.append(Reference(column=column, table=other_name, key=key))

@@ -65,9 +65,7 @@ class Normalise:
         flat = pa.Table.from_arrays(rows.flatten(), names=names)
         table, unread = normalised(flat, self.by)
         columns = [column.combine_chunks() for column in table.columns]
-        struct = pa.StructArray.from_arrays(
-            columns, names=table.column_names, mask=rows.is_null()
-        )
+        struct = pa.StructArray.from_arrays(columns, names=table.column_names, mask=rows.is_null())
         named: list[list[str]] = [[] for _ in range(batch.num_rows)]
         for column, places in unread.items():
             for place in places:

@@ -124,7 +124,9 @@ def _column(plain: Any, where: str) -> ColumnRule:
     rule = dict(_mapping(plain, where))
     _known(rule, [each.name for each in dataclasses.fields(ColumnRule)], where)
     if rule.get("type") not in TYPES:
-        raise InputError(f"type must be one of {', '.join(TYPES)}", where=where, seen=rule.get("type"))
+        raise InputError(
+            f"type must be one of {', '.join(TYPES)}", where=where, seen=rule.get("type")
+        )
     for name in ("required", "unique"):
         if not isinstance(rule.get(name, False), bool):
             raise InputError(f"{name} must be true or false", where=where, seen=rule[name])
@@ -174,4 +176,6 @@ def _pairs(value: Any, where: str) -> tuple[tuple[str, str], ...]:
 def _known(given: Mapping[str, Any], names: Sequence[str], where: str) -> None:
     for name in given:
         if name not in names:
-            raise InputError("no such rule", where=where, seen=name, hint=suggestion(str(name), names))
+            raise InputError(
+                "no such rule", where=where, seen=name, hint=suggestion(str(name), names)
+            )

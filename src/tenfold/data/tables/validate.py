@@ -31,16 +31,12 @@ class ValidateConfig:
 
 
 @step(version="1", name="data.validate", produces=Report, resources=Resources(cpu=1))
-def validate(
-    table: Table, *reference: Table, ctx: Context, config: ValidateConfig
-) -> Draft:
+def validate(table: Table, *reference: Table, ctx: Context, config: ValidateConfig) -> Draft:
     """Check `table`; a second table is the reference. Metrics: rules_broken, rows_broken_max, shifted."""
     given = arrow.to_arrow(table)
     base = arrow.to_arrow(reference[0]) if reference else None
     wanted = (
-        rules.from_yaml(config.rules)
-        if config.rules
-        else drafted(given if base is None else base)
+        rules.from_yaml(config.rules) if config.rules else drafted(given if base is None else base)
     )
     findings = check(given, wanted)
     drifts = (

@@ -8,7 +8,9 @@ MISSING = frozenset(
      "not available", "not applicable", "no data", ".", "\\n", "<na>", "nd", "s/d"]
 )  # fmt: skip
 """Compared without case and outer spaces. `unknown` may be an answer: columns say which tokens they had."""
-TRUE = frozenset(["true", "t", "yes", "y", "1", "on", "ja", "j", "wahr", "oui", "vrai", "sí", "si", "x", "✓"])
+TRUE = frozenset(
+    ["true", "t", "yes", "y", "1", "on", "ja", "j", "wahr", "oui", "vrai", "sí", "si", "x", "✓"]
+)
 FALSE = frozenset(["false", "f", "no", "n", "0", "off", "nein", "falsch", "non", "faux", "✗"])
 
 

@@ -31,9 +31,7 @@ def separability(
     """How well rows of `a` and `b` (n, features) are told apart out of fold; the larger one is cut."""
     size = min(len(a), len(b))
     rng = np.random.default_rng(seed)
-    rows = np.concatenate(
-        [part[np.sort(rng.permutation(len(part))[:size])] for part in (a, b)]
-    )
+    rows = np.concatenate([part[np.sort(rng.permutation(len(part))[:size])] for part in (a, b)])
     labels = np.repeat([0, 1], size)
     scores = np.zeros(len(rows))
     splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(rows, labels)

@@ -33,9 +33,7 @@ class Distances:
     """Standard error of `nearer` where both are alike (Mann and Whitney 1947)."""
 
 
-def measure(
-    real: pa.Table, holdout: pa.Table, synthetic: pa.Table, *, seed: int = 0
-) -> Distances:
+def measure(real: pa.Table, holdout: pa.Table, synthetic: pa.Table, *, seed: int = 0) -> Distances:
     """Nearest-record distances of up to 1,500 rows of each to up to 10,000 training rows."""
     rng = np.random.default_rng(seed)
     tables = [

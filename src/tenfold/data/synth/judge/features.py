@@ -7,6 +7,7 @@ from. Knows neither labels nor verdicts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -48,7 +49,7 @@ def design(reference: pa.Table, tables: Sequence[pa.Table]) -> tuple[list[np.nda
             features.append(np.array([_length(column, code) for code in column.values.tolist()]))
             category.append(False)
     matrix = np.stack(features, axis=1)
-    parts = [matrix[a:b] for a, b in zip(edges[1:-1], edges[2:], strict=True)]
+    parts = [matrix[a:b] for a, b in pairwise(edges[1:])]
     return parts, np.array(category)
 
 
