@@ -9,7 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from tenfold.data.synth import trees
 from tenfold.data.synth.judge import discriminator
-from tenfold.data.synth.judge.verdict import Thresholds, admit
+from tenfold.data.synth.judge.thresholds import Thresholds
+from tenfold.data.synth.judge.verdict import admit
 from tenfold.errors import InputError
 
 ROWS = 1000

@@ -72,7 +72,7 @@ def test_units_agree_with_pint():
     registry = pint.UnitRegistry()
     names = {
         "kg": "kg", "lb": "lb", "oz": "oz", "st": "stone", "mi": "mile", "ft": "ft", "in": "inch",
-        "yd": "yard", "nmi": "nautical_mile", "acre": "acre", "L": "liter",
+        "yd": "yard", "nmi": "nautical_mile", "L": "liter",
         "gal": "gallon", "fl oz": "fluid_ounce", "h": "hour", "km/h": "km/h", "mph": "mph",
         "kn": "knot", "kWh": "kWh", "cal": "cal", "hp": "hp", "psi": "psi", "bar": "bar",
         "atm": "atm", "mmHg": "mmHg", "mW": "mW", "MW": "MW", "°C": "degC", "°F": "degF",

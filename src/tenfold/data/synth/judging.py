@@ -6,16 +6,18 @@ A refused table fails the step, so that nothing behind it is built, unless a rep
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING
 
 from tenfold.core.asset import Draft, Report, Table
 from tenfold.core.step import Context, Resources, step
-from tenfold.data.synth.judge.verdict import Thresholds, Verdict, admit
-from tenfold.data.synth.split import held_out
-from tenfold.data.tables.arrow import to_arrow
+from tenfold.data.synth.judge.thresholds import Thresholds
 from tenfold.errors import CheckFailed, InputError
+from tenfold.need import need
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tenfold.data.synth.judge.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,11 @@ class JudgeConfig:
 @step(version="1", name="data.judge", produces=Report, resources=Resources(cpu=1))
 def judge(real: Table, synthetic: Table, ctx: Context, *, config: JudgeConfig) -> Draft:
     """Report of all figures and reasons. Metrics: admitted, auc, tstr, copies_pct, nearer."""
+    pa = need("pyarrow", extra="data", why="to judge tables")
+    from tenfold.data.synth.judge.verdict import admit
+    from tenfold.data.synth.split import held_out
+    from tenfold.data.tables.arrow import to_arrow
+
     if synthetic.meta.get("of") != real.digest or "heldout_share" not in synthetic.meta:
         raise InputError(
             "the synthetic table was not made from this real one, so nobody knows which rows it saw",
@@ -38,11 +45,11 @@ def judge(real: Table, synthetic: Table, ctx: Context, *, config: JudgeConfig) -
             hint=f"make it with data.synthesise from {real.name}, or call admit with a hold-out",
         )
     whole = to_arrow(real)
-    outside = pa.array(held_out(whole.num_rows, float(synthetic.meta["heldout_share"])))
+    outside = held_out(whole.num_rows, float(synthetic.meta["heldout_share"]))
     made = to_arrow(synthetic).select(whole.column_names)
     verdict = admit(
-        whole.filter(pc.invert(outside)),
-        whole.filter(outside),
+        whole.filter(pa.array(~outside)),
+        whole.filter(pa.array(outside)),
         _as(made, whole.schema),
         config.thresholds,
         target=config.target or None,
@@ -60,6 +67,8 @@ def judge(real: Table, synthetic: Table, ctx: Context, *, config: JudgeConfig) -
 
 def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """JSON forgets that 3.0 was no whole number, and what a column of missing values held."""
+    import pyarrow as pa
+
     try:
         return table.cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

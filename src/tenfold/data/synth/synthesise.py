@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any, Literal
 
 from tenfold.core.asset import Draft, Table
 from tenfold.core.step import Context, Resources, step
-from tenfold.data.synth import copula, private, trees
-from tenfold.data.synth.split import held_out
-from tenfold.data.tables.arrow import to_arrow, to_rows
+from tenfold.data.synth import LEAF_ROWS, TREES
 from tenfold.errors import ConfigError
+from tenfold.need import need
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tenfold.data.synth.private import Domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +38,9 @@ class SynthesiseConfig:
     method: Literal["trees", "copula", "private"] = "trees"
     rows: int = 0
     """Rows to make; 0: as many as the generator saw."""
-    leaf: int = trees.LEAF_ROWS
+    leaf: int = LEAF_ROWS
     """Fewest training rows that are taken as alike, 1 or more."""
-    trees: int = trees.TREES
+    trees: int = TREES
     """Trees for each column, 1 or more."""
     order: list[str] = field(default_factory=list)
     """Columns to make first; the others follow by mutual information."""
@@ -60,8 +61,12 @@ class SynthesiseConfig:
 @step(version="1", name="data.synthesise", produces=Table, resources=Resources(cpu=1))
 def synthesise(real: Table, ctx: Context, *, config: SynthesiseConfig) -> Draft:
     """Fit on what is not held out and sample. Meta: `method`, `of` (digest), `heldout_share`."""
+    pa = need("pyarrow", extra="data", why="to synthesise tables")
+    from tenfold.data.synth.split import held_out
+    from tenfold.data.tables.arrow import to_arrow, to_rows
+
     whole = to_arrow(real)
-    kept = pc.invert(pa.array(held_out(whole.num_rows, config.heldout_share)))
+    kept = pa.array(~held_out(whole.num_rows, config.heldout_share))
     known = whole.filter(kept)
     num_rows = config.rows or known.num_rows
     made = generated(known, num_rows, config, ctx.seed)
@@ -78,6 +83,8 @@ def synthesise(real: Table, ctx: Context, *, config: SynthesiseConfig) -> Draft:
 
 def generated(known: pa.Table, num_rows: int, config: SynthesiseConfig, seed: int) -> pa.Table:
     """`num_rows` rows by the method of `config`."""
+    from tenfold.data.synth import copula, private, trees
+
     if config.method == "trees":
         chain = trees.fit(
             known, leaf=config.leaf, trees=config.trees, order=config.order, seed=seed
@@ -92,8 +99,12 @@ def generated(known: pa.Table, num_rows: int, config: SynthesiseConfig, seed: in
     return fitted.sample(num_rows, seed + 1)
 
 
-def public(given: Mapping[str, Sequence[Any]], schema: pa.Schema) -> dict[str, private.Domain]:
+def public(given: Mapping[str, Sequence[Any]], schema: pa.Schema) -> dict[str, Domain]:
     """Lists as domains: edges for columns of numbers, categories for others."""
+    import pyarrow as pa
+
+    from tenfold.data.synth import private
+
     domains = {}
     for name, values in given.items():
         if name not in schema.names:

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from tenfold.data.synth import constraints, copies, frame, identifiers
+from tenfold.data.synth import LEAF_ROWS, TREES, constraints, copies, frame, identifiers
 from tenfold.data.synth.frame import Column
 from tenfold.data.synth.node import Node, node
 from tenfold.data.synth.order import column_order
 from tenfold.errors import InputError
 
-LEAF_ROWS = 5
-TREES = 10
 MIN_ROWS = 20
 REDRAWS = 12
 

@@ -11,12 +11,8 @@ from typing import Literal
 
 from tenfold.core.asset import Draft, Report, Table
 from tenfold.core.step import Context, Resources, step
-from tenfold.data.tables import arrow, rules
-from tenfold.data.tables.check import check
-from tenfold.data.tables.draft import draft as drafted
-from tenfold.data.tables.drift import drift
-from tenfold.data.tables.profile import profiles
 from tenfold.errors import CheckFailed
+from tenfold.need import need
 
 RULES = "rules.yaml"
 
@@ -33,6 +29,13 @@ class ValidateConfig:
 @step(version="1", name="data.validate", produces=Report, resources=Resources(cpu=1))
 def validate(table: Table, *reference: Table, ctx: Context, config: ValidateConfig) -> Draft:
     """Check `table`; a second table is the reference. Metrics: rules_broken, rows_broken_max, shifted."""
+    need("pyarrow", extra="data", why="to validate tables")
+    from tenfold.data.tables import arrow, rules
+    from tenfold.data.tables.check import check
+    from tenfold.data.tables.draft import draft as drafted
+    from tenfold.data.tables.drift import drift
+    from tenfold.data.tables.profile import profiles
+
     given = arrow.to_arrow(table)
     base = arrow.to_arrow(reference[0]) if reference else None
     wanted = (

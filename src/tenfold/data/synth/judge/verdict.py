@@ -19,33 +19,12 @@ from tenfold.data.synth.judge import discriminator, distance, efficacy, features
 from tenfold.data.synth.judge.discriminator import Auc
 from tenfold.data.synth.judge.distance import Distances
 from tenfold.data.synth.judge.efficacy import Efficacy
+from tenfold.data.synth.judge.thresholds import Thresholds
 from tenfold.errors import InputError
 
 MAX_ROWS = 10_000
 """The discriminator reads so many rows of each; more would only sharpen the interval."""
 MIN_ROWS = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """What is still admitted."""
-
-    auc: float = 0.55
-    """Largest discriminator AUC, 0.5 to 1."""
-    auc_reach: float = 0.1
-    """Largest half-width of its interval: fewer rows than that needs prove nothing."""
-    tstr: float = 0.95
-    """Smallest share of what real rows teach, 0 to 1; refused when its whole interval lies below."""
-    copies_excess: float = 0.0005
-    """Share of exact copies of training rows beyond the hold-out's own, 0 to 1."""
-    nearer: float = 0.6
-    """How often a synthetic row may be nearer to training than a hold-out row is, 0.5 to 1."""
-    very_near: float = 0.06
-    """Share of synthetic rows nearer to training than 2 % of the hold-out's rows are, 0.02 to 1."""
-    broken: float = 0.0
-    """Share of rows that may break a constraint, beyond the hold-out's own, 0 to 1."""
-    unknown: float = 0.001
-    """Share of rows with a category that no real row has, beyond what the hold-out has, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +167,11 @@ def _copying(
     limits: Thresholds,
 ) -> list[str]:
     reasons = []
-    # Two standard errors of the difference of two shares, so that small tables are not refused by luck.
-    luck = 2 * (by_chance * (1 - by_chance) * (1 / rows[1] + 1 / rows[2])) ** 0.5
+    # Two standard errors of the difference of two shares (Agresti and Caffo 2000: one row more on each
+    # side), so that a single twin among a thousand rows refuses nobody.
+    pooled = (by_chance * rows[1] + copied * rows[2] + 2) / (rows[1] + rows[2] + 4)
+    pooled = min(pooled, by_chance + 2 / rows[1])  # what is judged must not raise its own limit
+    luck = 2 * (pooled * (1 - pooled) * (1 / rows[1] + 1 / rows[2])) ** 0.5
     if copied > by_chance + luck + limits.copies_excess:
         reasons.append(
             f"copies training rows: {copied:.3%} of rows, where a real hold-out has {by_chance:.3%}"
