@@ -42,6 +42,9 @@ COLUMNS = [
 ROWS = 10_000
 QUICK_ROWS = 2_000
 SPLITS = 3
+FIRST_SPLIT = 100
+"""Leaf choice and number of trees were settled on splits 0 to 2, whose figures are therefore too good by about
+.006 of AUC: other splits are reported."""
 DELTA = 1e-6
 EDGES = {
     "age": (17, *range(20, 90, 3), 91), "fnlwgt": tuple(range(0, 1_500_001, 25_000)),
@@ -50,8 +53,8 @@ EDGES = {
     "loss": (0, 1, 500, 1000, 1500, 1600, 1700, 1800, 1900, 2000, 2200, 2500, 5001),
     "hours": (1, 10, 15, 20, 25, 30, 35, 36, 38, 40, 41, 45, 46, 50, 51, 55, 60, 61, 70, 100),
 }  # fmt: skip
-"""Bins for privacy, written down without a look at the rows: round numbers inside the ranges that the form
-of the census and its code book allow."""
+"""Bins for privacy, set by hand by somebody who knew the Adult table: the crowded ranges of gain, loss and hours
+are cut finer. Such knowledge lies outside the guarantee; with bins from a code book alone expect less."""
 
 
 def measure(quick: bool) -> Figures:
@@ -68,12 +71,12 @@ def measure(quick: bool) -> Figures:
             train, domains, epsilon=epsilon, delta=DELTA, seed=seed
         ).sample(rows, seed + 1)
     parts = []
-    for seed in range(splits):
+    for seed in range(FIRST_SPLIT, FIRST_SPLIT + splits):
         order = np.random.default_rng(seed).permutation(table.num_rows)
         parts.append((table.take(order[:rows]), table.take(order[rows : 2 * rows])))
     for suffix, make in makers.items():
         verdicts, cpu_s = [], []
-        for seed, (train, holdout) in enumerate(parts):
+        for seed, (train, holdout) in enumerate(parts, FIRST_SPLIT):
             began_s = time.process_time()
             made = make(train, seed)
             cpu_s.append(time.process_time() - began_s)

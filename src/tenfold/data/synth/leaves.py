@@ -58,7 +58,7 @@ class Leaves:
     """Several trees; each new row asks one of them at random."""
 
     partitions: tuple[Partition, ...]
-    """None: nothing came before, all rows are alike."""
+    """Empty: what came before says nothing, all rows are alike."""
     encoders: tuple[Scores | float, ...]
     """One per predictor: scores, or what stands for a missing number."""
     order: np.ndarray
