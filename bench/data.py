@@ -32,8 +32,8 @@ PARTS = {
 
 
 def measure(module: str, quick: bool) -> Figures:
-    part: Callable[[bool], dict[str, Figure]] = importlib.import_module(module).measure
-    yield from part(quick).items()
+    part: Callable[[bool], Figures | dict[str, Figure]] = importlib.import_module(module).measure
+    yield from dict(part(quick)).items()
 
 
 def main() -> int:
