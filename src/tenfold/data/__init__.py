@@ -7,16 +7,13 @@ STEPS: dict[str, str] = {
     "data.augment": "tenfold.data.augmentation:augment",
     "data.collect": "tenfold.data.collect:collect",
     "data.curate": "tenfold.data.curate:curate",
-<<<<<<< HEAD
     "data.cut": "tenfold.data.cut:cut",
     "data.dedup": "tenfold.data.deduplicate:dedup",
     "data.index": "tenfold.data.index:index",
     "data.ingest": "tenfold.data.ingest:ingest",
-    "data.refine": "tenfold.data.refine:refine",
-=======
     "data.judge": "tenfold.data.synth.judging:judge",
+    "data.refine": "tenfold.data.refine:refine",
     "data.synthesise": "tenfold.data.synth.synthesise:synthesise",
->>>>>>> tables
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",
     "data.validate": "tenfold.data.tables.validate:validate",
 }
