@@ -22,11 +22,25 @@ PINNED = {
     "litellm": ("litellm[proxy]", "1.106.2"),  # what pip chooses on Python 3.11
     "vllm-router": ("vllm-router", "0.1.17"),
     "smg": ("smg", "1.13.0"),
+    "datatrove": ("datatrove", "0.10.1"),  # curation of text, beside bench/data_curate.py
+    "data-juicer": ("py-data-juicer", "1.6.1"),
+    "datasketch": ("datasketch", "2.0.0"),  # MinHash, beside bench/data_dedup.py
+    "trafilatura": ("trafilatura", "2.3.1"),  # main text of pages, beside bench/data_html.py
     "imagehash": ("imagehash", "4.3.2"),  # pHash of images, beside bench/data_images.py
     "mlcroissant": ("mlcroissant[parquet]", "1.1.1"),  # judges what tests/data/out writes
     "datasets": ("datasets", "5.2.0"),  # loads what tests/data/out writes, as users would
+    "presidio": ("presidio-analyzer", "2.2.366"),  # personal data, beside bench/data_pii.py
 }
 """Name -> requirement and version."""
+BESIDE = {
+    "datatrove": (
+        "spacy", "ftfy", "fasttext-numpy2-wheel", "fasteners", "tldextract", "nltk", "regex", "orjson",
+        "xxhash<4", "tokenizers",
+    ),
+    "data-juicer": ("aiohttp",),
+    "trafilatura": ("lxml_html_clean==0.4.6",),  # its justext asks for an extra that newer lxml renamed
+}  # fmt: skip
+"""Name -> what it needs and does not always bring: extras without the rest of them, and what was forgotten."""
 _READY = "installed"
 """A file in the environment of a peer that was installed to the end."""
 SYSTEM = {"nginx": "nginx", "wrk": "wrk"}
@@ -84,7 +98,8 @@ def make(name: str) -> Path:
         subprocess.run([sys.executable, "-m", "venv", ready], check=True)
         with tempfile.TemporaryDirectory() as elsewhere:
             subprocess.run(
-                [ready / "bin" / "python", "-m", "pip", "install", "-q", f"{requirement}=={version}"],
+                [ready / "bin" / "python", "-m", "pip", "install", "-q", f"{requirement}=={version}",
+                 *BESIDE.get(name, ())],
                 check=True, cwd=elsewhere,
             )  # fmt: skip
         (ready / _READY).touch()

@@ -40,6 +40,7 @@ COMMANDS: dict[str, Command] = {
     "emit": Command(SERVE, "emit:app", "Write configurations of other servers: caches at the edge"),
     "replay": Command(SERVE, "replay:replay", "Send recorded or made-up traffic through a gateway"),
     "why": Command(SERVE, "why:why", "From one answer back to the data it was learned from"),
+    "erase": Command(CARE, "erase:erase", "Remove every byte of a person, and certify it"),
     "gc": Command(CARE, "gc:gc", "Remove what nothing points at any more"),
     "schema": Command(CARE, "schema:schema", "The JSON Schema of factory.yaml, for editors"),
 }

@@ -13,9 +13,12 @@ STEPS: dict[str, str] = {
     "data.dedup": "tenfold.data.deduplicate:dedup",
     "data.index": "tenfold.data.index:index",
     "data.ingest": "tenfold.data.ingest:ingest",
+    "data.judge": "tenfold.data.synth.judging:judge",
     "data.records": "tenfold.data.records:records",
     "data.refine": "tenfold.data.refine:refine",
     "data.shards": "tenfold.data.shards:shards",
+    "data.synthesise": "tenfold.data.synth.synthesise:synthesise",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",
+    "data.validate": "tenfold.data.tables.validate:validate",
 }
 """Step name -> module:function, imported only when a factory uses it."""

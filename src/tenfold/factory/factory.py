@@ -322,7 +322,7 @@ class Factory:
         """Remove what nothing points at any more. See tenfold.stores.gc."""
         from tenfold.stores.gc import collect_garbage
 
-        self._builder.close_abandoned()  # a run that died must not hold on to anything
+        self.close_abandoned_runs()  # a run that died must not hold on to anything
         return collect_garbage(
             self.ledger,
             self.blobs,
@@ -331,6 +331,10 @@ class Factory:
             grace_s=grace_s,
             dry_run=dry_run,
         )
+
+    def close_abandoned_runs(self) -> None:
+        """Runs whose process died without a word become `interrupted`."""
+        self._builder.close_abandoned()
 
     def watch(
         self,

@@ -104,7 +104,7 @@ class SqlLedger(ABC):
             _upsert(cursor, result)
             cursor.execute("DELETE FROM partials WHERE key = ?", (result.key,))
             for fact in (*metrics, *verdicts):
-                _insert(cursor, fact)
+                insert(cursor, fact)
             if run_step is not None:
                 _upsert(cursor, run_step)
 
@@ -195,8 +195,8 @@ class SqlLedger(ABC):
                     f"{move.alias} points at {_short(current)}, not at {_short(expected)} as expected",
                     hint="somebody moved it meanwhile; look at it and try again",
                 )
-            _insert(cursor, move)
-            _append_audit(
+            insert(cursor, move)
+            append_audit(
                 cursor,
                 AuditEntry(
                     at_s=move.at_s,
@@ -235,7 +235,7 @@ class SqlLedger(ABC):
         for attempt in range(_AUDIT_ATTEMPTS):
             try:
                 with self.transaction() as cursor:
-                    _append_audit(cursor, entry)
+                    append_audit(cursor, entry)
                 return
             except FactRefused:  # somebody who does not take the writers' lock was faster
                 if attempt == _AUDIT_ATTEMPTS - 1:
@@ -276,6 +276,11 @@ class SqlLedger(ABC):
     def partial(self, key: str) -> Partial | None:
         found = self.read(Partial, key=key)
         return found[0] if found else None
+
+    def compact(self) -> bool:
+        """Give up the space of what was removed, so that its bytes are gone. False: that is the database
+        administrator's to do."""
+        return False
 
     def forget(self, keys: Sequence[str]) -> None:
         with self.transaction() as cursor:
@@ -331,7 +336,7 @@ def _result_sql() -> str:
     return f"SELECT {columns} FROM step_results WHERE key = ? ORDER BY finished_at_s DESC LIMIT 1"
 
 
-def _insert(cursor: Cursor, fact: Any) -> None:
+def insert(cursor: Cursor, fact: Any) -> None:
     cursor.execute(insert_sql(type(fact)), codec(type(fact)).encode(fact))
 
 
@@ -347,11 +352,11 @@ def insert_head(kind: Any) -> str:
     return f"INSERT INTO {TABLES[kind].name} ({', '.join(codec(kind).columns)})"
 
 
-def _append_audit(cursor: Cursor, entry: AuditEntry) -> None:
+def append_audit(cursor: Cursor, entry: AuditEntry) -> None:
     """The UNIQUE `previous` column makes a fork of the chain impossible, whoever writes at once."""
     cursor.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1")
     row = cursor.fetchone()
-    _insert(cursor, seal(entry, row[0] if row else GENESIS))
+    insert(cursor, seal(entry, row[0] if row else GENESIS))
 
 
 def _short(digest: str | None) -> str:

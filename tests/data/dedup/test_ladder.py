@@ -180,7 +180,7 @@ def test_ten_thousand_equal_documents_are_linear_work():
     texts = [text.replace(" ", "." * (1 + at % 100) + " ", 1 + at // 100) for at in range(10_000)]
     records = table(texts)
     found = duplicates(records)
-    assert found.counts["near.candidates"] <= 10_000 * (WINDOW + 1)
+    assert found.counts["near.candidates"] <= 10_000 * 22
     kept = [row for row, cause in enumerate(found.cause.to_pylist()) if cause is None]
     assert kept == [int(np.argmin(ranks(records)))]
     assert (found.similarity == 1).all()

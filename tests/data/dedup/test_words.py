@@ -53,7 +53,7 @@ def test_broken_utf8_is_read_to_its_end_and_no_further(raw):
     texts = texts_of(pa.array(["", "zz"]))
     data = np.frombuffer(raw + b"tail", np.uint8)
     offsets = np.array([0, len(raw)], np.int64)
-    alone = shingle_sets(type(texts)(data[: len(raw)].copy(), offsets))
+    alone = shingle_sets(type(texts)(np.frombuffer(raw, np.uint8), offsets))
     within = shingle_sets(type(texts)(data, offsets))
     assert alone.hashes.tolist() == within.hashes.tolist()
 

@@ -16,7 +16,7 @@ def exact_keys(texts: Texts) -> np.ndarray:
     Two different texts of 2^40 share a key with a chance of 2^-49 (birthday bound, unless somebody
     set out to: XXH3 is no cryptography)."""
     data, offsets = folded(texts)
-    view = memoryview(data)
+    view = data.data
     keys = bytearray()
     digest = xxhash.xxh3_128_digest
     for start, end in pairwise(offsets.tolist()):

@@ -1,7 +1,7 @@
 """Near duplicates: candidates by bands, verified by the exact Jaccard similarity of shingle sets.
 
 What is found is right by construction; only what is missed is left to chance, and `bands.chance_found` says how
-much. Knows texts and ranks, not records.
+much at most. Knows texts and ranks, not records.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from tenfold.errors import ConfigError
 
 VERIFY_BYTES = 64 << 20
 """Text whose shingle sets are held at a time, bytes; the sets are up to four times as large."""
-MOST_ROUNDS = 8
+MOST_ROUNDS = 12
+FEW = 8
+"""Buckets of at most so many members are compared pair by pair at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,60 +68,93 @@ class Verified:
 
 
 def near_pairs(texts: Texts, ranks: np.ndarray, config: Near) -> Verified:
-    """All near duplicates that bands find among texts with these ranks (a permutation of 0..num_texts - 1).
+    """Near duplicates among texts with these ranks (a permutation of 0..num_texts - 1): enough pairs to say
+    who goes, though not all pairs of large clusters. The same pairs for texts in any order.
 
-    Where a bucket was too large for all of its pairs, those that stay are searched again, until they yield
-    no new pair (MOST_ROUNDS at most). The same pairs for texts in any order."""
+    First, members of large buckets are compared with the best of their bucket only. Then those that stay
+    are compared again: within each cluster, for what bands missed another document may have joined, and,
+    where a bucket was large, in their bands; until no new pair is found (MOST_ROUNDS at most)."""
+    num = len(ranks)
     signed = signatures(texts, permutations=config.permutations, words=config.words)
-    place = np.empty(len(ranks), np.int64)  # rank -> row
-    place[ranks] = np.arange(len(ranks))
-    found = _verified(texts, signed, place, ranks, np.arange(len(ranks)), config)
-    while found.num_large and found.rounds < MOST_ROUNDS:
-        kept = keep(found.left, found.right, found.similarity, len(ranks))
-        staying = place[np.flatnonzero(kept.twin == np.arange(len(ranks)))]
-        more = _verified(texts, signed, place, ranks, staying, config)
-        if not len(more.left):
-            break
+    place = np.empty(num, np.int64)  # rank -> row
+    place[ranks] = np.arange(num)
+    signed = signed[place]
+
+    pairs = _in_bands(signed, np.arange(num), config, small=FEW, window=0)
+    found = _verified(texts, signed, place, pairs, config)
+    large = found.num_large > 0
+    while found.rounds < MOST_ROUNDS:
+        kept = keep(found.left, found.right, found.similarity, num)
+        staying = np.flatnonzero(kept.twin == np.arange(num))
+        name = components(found.left, found.right, num)[staying]
+        pairs = banding.candidates(
+            banding.Bands(
+                np.zeros(len(staying), np.uint16),
+                name.astype(np.uint64),
+                staying,
+                np.zeros(len(staying), np.uint64),
+            )
+        )
+        if large:
+            more = _in_bands(signed, staying, config, small=banding.SMALL, window=banding.WINDOW)
+            pairs = banding.Pairs(
+                *banding.distinct(
+                    np.concatenate((pairs.left, more.left)),
+                    np.concatenate((pairs.right, more.right)),
+                ),
+                more.num_large,
+            )
+        fresh = _verified(texts, signed, place, pairs, config)
         found = Verified(
-            np.concatenate((found.left, more.left)),
-            np.concatenate((found.right, more.right)),
-            np.concatenate((found.similarity, more.similarity)),
-            found.num_candidates + more.num_candidates,
-            found.num_compared + more.num_compared,
-            more.num_large,
+            np.concatenate((found.left, fresh.left)),
+            np.concatenate((found.right, fresh.right)),
+            np.concatenate((found.similarity, fresh.similarity)),
+            found.num_candidates + fresh.num_candidates,
+            found.num_compared + fresh.num_compared,
+            found.num_large,
             found.rounds + 1,
         )
+        if not len(fresh.left):
+            break
     return found
 
 
-def _verified(
-    texts: Texts,
-    signed: np.ndarray,
-    place: np.ndarray,
-    ranks: np.ndarray,
-    rows: np.ndarray,
-    config: Near,
-) -> Verified:
-    """Of the texts in these rows."""
+def _in_bands(
+    signed: np.ndarray, staying: np.ndarray, config: Near, *, small: int, window: int
+) -> banding.Pairs:
+    """Of the documents of these ranks."""
     parts, num_large = [], 0
+    part = signed if len(staying) == len(signed) else signed[staying]
     for band in range(config.bands):
         found = banding.candidates(
-            banding.bands(
-                signed[rows], ranks[rows], num_bands=config.bands, rows=config.rows, only=band
-            )
+            banding.bands(part, staying, num_bands=config.bands, rows=config.rows, only=band),
+            small=small,
+            window=window,
         )
-        parts.append((found.left, found.right))
+        parts.append(found)
         num_large += found.num_large
     left, right = banding.distinct(
-        np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        np.concatenate([part.left for part in parts]),
+        np.concatenate([part.right for part in parts]),
     )
+    return banding.Pairs(left, right, num_large)
+
+
+def _verified(
+    texts: Texts, signed: np.ndarray, place: np.ndarray, pairs: banding.Pairs, config: Near
+) -> Verified:
     enough = least_agreement(config.threshold, config.permutations)
-    likely = agreement(signed, place[left], place[right]) >= enough
-    num_candidates, left, right = len(left), left[likely], right[likely]
+    likely = agreement(signed, pairs.left, pairs.right) >= enough
+    left, right = pairs.left[likely], pairs.right[likely]
     similarity = verify(texts, place[left], place[right], config)
     alike = similarity >= config.threshold
     return Verified(
-        left[alike], right[alike], similarity[alike], num_candidates, len(left), num_large
+        left[alike],
+        right[alike],
+        similarity[alike],
+        len(pairs.left),
+        len(left),
+        pairs.num_large,
     )
 
 

@@ -152,3 +152,20 @@ def jaccard(sets: Sets, left: np.ndarray, right: np.ndarray, at_least: float = 0
     out = np.empty(len(left), np.float64)
     _jaccard(*sets, np.ascontiguousarray(left), np.ascontiguousarray(right), at_least, out)
     return out
+
+
+@numba.njit(cache=True)
+def _word_counts(data, offsets, kinds, lower, out):  # type: ignore[no-untyped-def]
+    words = np.empty(BLOCK, np.uint64)
+    for row in range(offsets.size - 1):
+        place, end = offsets[row], offsets[row + 1]
+        while place < end:
+            count, place = next_words(data, place, end, kinds, lower, words, 0)
+            out[row] += count
+
+
+def word_counts(texts: Texts) -> np.ndarray:
+    """How many words each text has, int64 (num_texts,)."""
+    out = np.zeros(len(texts.offsets) - 1, np.int64)
+    _word_counts(*texts, *alphabet(), out)
+    return out

@@ -15,7 +15,7 @@ class Texts(NamedTuple):
     """UTF-8 of all texts, one after the other, without a copy where Arrow allows it."""
 
     data: np.ndarray
-    """uint8 (num_bytes,)"""
+    """uint8 (num_bytes,), read-only: kernels are compiled once for it, as Arrow's buffers are"""
     offsets: np.ndarray
     """int64 (num_texts + 1,)"""
 
@@ -34,10 +34,10 @@ def texts_of(column: pa.Array | pa.ChunkedArray) -> Texts:
     _, offsets, data = column.buffers()
     width = np.int64 if pa.types.is_large_string(kind) else np.int32
     if offsets is None or len(column) == 0:
-        return Texts(np.zeros(0, np.uint8), np.zeros(1, np.int64))
+        return Texts(np.frombuffer(b"", np.uint8), np.zeros(1, np.int64))
     start = column.offset
     ends = np.frombuffer(offsets, width)[start : start + len(column) + 1].astype(np.int64)
-    raw = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+    raw = np.frombuffer(b"", np.uint8) if data is None else np.frombuffer(data, np.uint8)
     return Texts(raw, ends)
 
 
@@ -153,6 +153,7 @@ def folded(texts: Texts) -> Texts:
     out = np.empty(num_bytes + num_bytes // 2 + 8, np.uint8)
     ends = np.zeros(texts.offsets.size, np.int64)
     filled = _fold(texts.data, texts.offsets, kinds, lower, out, ends)
+    out.flags.writeable = False
     return Texts(out[:filled], ends)
 
 
@@ -169,4 +170,5 @@ def taken(texts: Texts, rows: np.ndarray) -> Texts:
     np.cumsum(texts.offsets[rows + 1] - texts.offsets[rows], out=offsets[1:])
     data = np.empty(offsets[-1], np.uint8)
     _copy(texts.data, texts.offsets[rows], offsets, data)
+    data.flags.writeable = False
     return Texts(data, offsets)
