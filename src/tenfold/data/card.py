@@ -52,11 +52,7 @@ def card(records: Snapshot, ctx: Context, *, config: CardConfig) -> Draft:
     given = asdict(config)
     about = About(name=given.pop("title") or records.name, **given)
     facts = facts_of(records)
-    files = [
-        croissant.DataFile(name=each.file, sha256=each.sha256, num_bytes=each.num_bytes)
-        for each in records.segments()
-    ]
-    plain = croissant.croissant(facts, about, files, facts.columns)
+    plain = croissant.croissant(facts, about, croissant.files_of(records), facts.columns)
     draft = ctx.draft(Report.kind)
     draft.write_bytes(markdown.FILE, markdown.card(facts, about).encode())
     text = json.dumps(plain, indent=1, ensure_ascii=False)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tenfold.core.asset import Snapshot
 from tenfold.data.out import words
 from tenfold.data.out.facts import About, Facts, SourceFacts
 
@@ -71,6 +72,14 @@ class DataFile:
     """Relative, with `/`."""
     sha256: str
     num_bytes: int
+
+
+def files_of(snapshot: Snapshot) -> list[DataFile]:
+    """Its segments, as they lie in the asset's folder."""
+    return [
+        DataFile(name=each.file, sha256=each.sha256, num_bytes=each.num_bytes)
+        for each in snapshot.segments()
+    ]
 
 
 def croissant(

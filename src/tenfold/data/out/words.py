@@ -11,7 +11,7 @@ from typing import Any
 
 from tenfold.data.out.facts import About, Facts
 
-SYNTHETIC = ("data.augment",)
+SYNTHETIC = ("data.augment", "data.synthesise")
 _PII = {
     "pii.find": "searched for and counted",
     "pii.redact": "replaced by placeholders",
