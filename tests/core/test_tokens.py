@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from array import array
 from collections import Counter
 from pathlib import Path
@@ -135,6 +136,23 @@ def test_a_reading_goes_on_from_its_position_on_any_number_of_ranks(
     shares = [Share(again, rank=r, ranks=later, position=shares[0].position) for r in range(later)]
     taken += [next(share) for _ in range(5) for share in shares]
     assert taken == whole
+
+
+def test_what_is_held_does_not_grow_with_the_corpus(tmp_path):
+    """Two thousand million ids in a file with holes: the order of its blocks alone would be 16 MB."""
+    num_tokens = 1 << 31
+    path = tmp_path / "large.ids"
+    with path.open("wb") as file:
+        file.truncate(2 * num_tokens)
+    tracemalloc.start()
+    try:
+        stream = TokenStream([TokenFile(path=path, num_tokens=num_tokens, num_bytes=1)], 2)
+        blocks = Blocks(stream, context=1024, seed=1)
+        share = Share(blocks, rank=5, ranks=8, position=3 * blocks.num_blocks)
+        assert all(len(next(share)) == 2 * 1025 for _ in range(200))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_rank_that_is_none(tmp_path):
