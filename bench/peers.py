@@ -38,6 +38,7 @@ BESIDE = {
         "xxhash<4", "tokenizers",
     ),
     "data-juicer": ("aiohttp",),
+    "datasets": ("pillow",),  # decodes images
     "trafilatura": ("lxml_html_clean==0.4.6",),  # its justext asks for an extra that newer lxml renamed
 }  # fmt: skip
 """Name -> what it needs and does not always bring: extras without the rest of them, and what was forgotten."""

@@ -53,6 +53,10 @@ def test_what_there_is_and_how_one_came_about(lamps, tenfold):
     shown = tenfold("data show lamps@main --json").json
     assert shown["losses"] == [{"fate": "unread", "cause": "json", "records": 1}]
     assert [step["asset"] for step in shown["steps"]] == ["records", "refined", "curated"]
+    counted = tenfold("show tokens --json").json["lineage"]["data"]
+    assert {
+        "asset": "tokens", "what": "licence", "name": "CC0-1.0", "documents": 40,
+    } in counted  # fmt: skip
     text = tenfold("data show curated").out
     assert "licence CC0-1.0  40" in text
     assert re.search(r"unread +json +1", text)

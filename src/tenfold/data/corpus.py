@@ -22,6 +22,9 @@ from tenfold.need import need
 if TYPE_CHECKING:
     from tenfold.data.out.split import Split
 
+RECORD = "record"
+"""The key in a document's `meta` for what its record said of itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusConfig:
@@ -43,8 +46,8 @@ class CorpusConfig:
     observe=observe,
 )
 def corpus(records: Snapshot, ctx: Context, *, config: CorpusConfig) -> Draft:
-    """Write documents: id, text, licence of the record; its place as source; its source, time and meta in
-    `meta`. Metrics: documents, bytes, heldout.documents, heldout.bytes, licence.<name>."""
+    """Write documents: id, text, licence of the record; its place as source; its meta in `meta`, and there
+    under `record` its source and time. Metrics: documents, bytes, heldout.documents, heldout.bytes, licence.<name>."""
     need("pyarrow", extra="data", why="to hold records in columns")
     from tenfold.data.out.split import Split
 
@@ -61,7 +64,7 @@ def corpus(records: Snapshot, ctx: Context, *, config: CorpusConfig) -> Draft:
                 ctx.progress(number, total, "documents")
             splits[document.split] += 1
             sizes[document.split] += len(document.text.encode())
-            sources[document.meta["source"]] += 1
+            sources[document.meta[RECORD]["source"]] += 1
             yield document
 
     draft = Corpus.write(ctx.draft(Corpus.kind), counted())
@@ -98,9 +101,9 @@ def documents(records: Snapshot, rule: Split) -> Iterator[Document]:
             ):
                 meta: dict[str, Any] = json.loads(row[record.META]) if row[record.META] else {}
                 meta.pop(SPLIT, None)
-                meta["source"] = row[record.SOURCE]
+                meta[RECORD] = {"source": row[record.SOURCE]}
                 if row[record.TIME] is not None:
-                    meta["time"] = row[record.TIME].isoformat()
+                    meta[RECORD]["time"] = row[record.TIME].isoformat()
                 yield Document(
                     id=row[record.ID],
                     text=row[record.TEXT] or "",

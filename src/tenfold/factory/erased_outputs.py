@@ -41,7 +41,7 @@ def recounted(manifest: Manifest, gone: Mapping[str, Sequence[bytes]]) -> Manife
             document = Document(**json.loads(line))
             licences[document.licence] -= 1
             splits[document.split] -= 1
-            sources[document.meta.get("source", "")] -= 1
+            sources[document.meta.get("record", {}).get("source", "")] -= 1
             less = {
                 "documents": 1, "characters": len(document.text), "bytes": len(document.text.encode()),
                 "heldout_documents": int(document.split == "heldout"),

@@ -88,6 +88,7 @@ def test_the_layout_of_hugging_face_holds_every_record_on_its_side(split, write)
             assert row["split"] == part["split"]
             found[row["id"]] = row
     assert found == wanted
+    assert not any(b"tenfold.subjects" in path.read_bytes() for path in folder.glob("data/*"))
     assert front["license"] == ["cc0-1.0", "other"]
     assert {path.name for path in folder.iterdir()} == {"README.md", "croissant.json", "data"}
 
@@ -122,6 +123,14 @@ def test_tables_leave_with_columns_of_their_own_and_images_as_bytes(run, write, 
     plain = json.loads((folder / "croissant.json").read_text())
     types = {f["name"]: f["dataType"] for f in plain["recordSet"][0]["field"]}
     assert types["image"] == "sc:ImageObject"
+    (tmp_path / "u.csv").write_text("name,size\nann,3\n")
+    two = run(ingest, sources=[
+        {"kind": "csv", "path": "t.csv", "licence": "MIT"},
+        {"kind": "csv", "path": "u.csv", "licence": "MIT"},
+    ])  # fmt: skip
+    with pytest.raises(InputError, match="same columns") as caught:
+        export(two, facts_of(two), ABOUT, tmp_path / "two", "hf", lambda *_: None)
+    assert any("row.size" in column for column in caught.value.seen)
     both = run(ingest, sources=[
         {"kind": "csv", "path": "t.csv", "licence": "MIT"},
         {"kind": "images", "path": "red.png", "licence": "MIT"},
@@ -157,7 +166,7 @@ def test_croissant_says_what_is_there_and_where_it_is_from(split, write):
     assert by_label["a"]["license"] == ["https://spdx.org/licenses/PSF-2.0.html"]
     assert by_label["a"]["prov:atLocation"] == "a.jsonl"
     assert "/home/ann" not in text
-    assert by_label["snapshot"]["@id"].removeprefix("urn:sha256:") in split.content["parents"]
+    assert by_label["parent"]["@id"].removeprefix("urn:sha256:") in split.content["parents"]
     [activity] = plain["prov:wasGeneratedBy"]
     assert activity["prov:endedAtTime"] == made.finished
     assert any("could not be read (json 1)" in limit for limit in plain["rai:dataLimitations"])
@@ -193,6 +202,22 @@ print(json.dumps({split: found[split]["id"][:] for split in found}))
     for row in rows_of(split).values():
         sides[row["split"]].add(row["id"])
     assert {side: set(ids) for side, ids in found.items()} == sides
+
+
+def test_datasets_decodes_images(run, write, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "red.png")
+    images = run(ingest, sources=[{"kind": "images", "path": "red.png", "licence": "MIT"}])
+    folder = write(images, "parquet")
+    code = """
+import json, sys, datasets
+found = datasets.load_dataset("parquet", data_files=sys.argv[1], split="train")
+image = found.cast_column("image", datasets.Image())[0]["image"]
+print(json.dumps([image.size, image.getpixel((0, 0))]))
+"""
+    [file] = (folder / "data").iterdir()
+    assert asked("datasets", code, file, cwd=tmp_path)[0] == [[4, 4], [255, 0, 0]]
 
 
 def test_the_card_tells_sources_losses_steps_and_limits(split, write):

@@ -111,7 +111,7 @@ def croissant(
         "prov:wasDerivedFrom": [
             *(_source(source) for source in facts.sources),
             *(
-                {"@id": f"urn:sha256:{digest}", "@type": "prov:Entity", "prov:label": "snapshot"}
+                {"@id": f"urn:sha256:{digest}", "@type": "prov:Entity", "prov:label": "parent"}
                 for digest in facts.parents
             ),
         ],

@@ -115,7 +115,7 @@ def _parquet(snapshot: Snapshot, half: Path, told: Told) -> Files:
         for number, split, batch in sided(snapshot, told):
             writer = writers.get((number, split))
             if writer is None:
-                columns = batch.schema
+                columns = _one_table(columns, batch.schema, snapshot)
                 _close(writers, found, number)
                 path = half / DATA / f"{split}-{number:05}"
                 writer = stack.enter_context(SegmentWriter(path, columns))
@@ -131,6 +131,17 @@ def _parquet(snapshot: Snapshot, half: Path, told: Told) -> Files:
         if parts:
             splits[split] = sum(segment.rows for _, segment in parts)
     return files, splits, columns
+
+
+def _one_table(before: pa.Schema, columns: pa.Schema, snapshot: Snapshot) -> pa.Schema:
+    if len(before) and before != columns:
+        raise InputError(
+            "the records have not all the same columns",
+            where=snapshot.name,
+            seen=sorted(set(map(str, before)) ^ set(map(str, columns))),
+            hint="export a snapshot of each table, or as jsonl",
+        )
+    return columns
 
 
 def _close(
