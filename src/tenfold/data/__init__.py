@@ -8,7 +8,9 @@ STEPS: dict[str, str] = {
     "data.curate": "tenfold.data.curate:curate",
     "data.cut": "tenfold.data.cut:cut",
     "data.dedup": "tenfold.data.deduplicate:dedup",
+    "data.diff": "tenfold.data.diff:diff",
     "data.ingest": "tenfold.data.ingest:ingest",
+    "data.measure": "tenfold.data.measure:measure",
     "data.refine": "tenfold.data.refine:refine",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",
 }
