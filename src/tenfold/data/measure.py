@@ -163,12 +163,11 @@ def method(config: GaugesConfig, asked: Wanted) -> dict[str, Any]:
 
 
 def _as_of_us(text: str, snapshots: tuple[Snapshot, ...]) -> int:
-    """The end of that day."""
+    """The end of that day; 0 where no record has a time, and nothing an age."""
     if text == NEWEST:
         last = [s.last_us for each in snapshots for s in each.segments() if s.last_us is not None]
-        if last:
-            return max(last)
-    day = _today() if text in (TODAY, NEWEST) else date.fromisoformat(text)
+        return max(last, default=0)
+    day = _today() if text == TODAY else date.fromisoformat(text)
     end = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
     return int(end.timestamp()) * 1_000_000
 

@@ -13,7 +13,7 @@ import numpy as np
 from tenfold.data import record
 from tenfold.data.gauges import statistic, tokens
 from tenfold.data.gauges.gauge import Readings
-from tenfold.data.gauges.sample import Sample
+from tenfold.data.gauges.sample import LENGTH, Sample
 
 ENOUGH = 0.01
 """Share of records from which a language counts as covered."""
@@ -133,7 +133,7 @@ def _languages(found: Readings, languages: Sequence[str | None]) -> None:
 def _lengths(found: Readings, sample: Sample) -> None:
     if not sample.has(record.TEXT):
         return
-    lengths = np.array([np.nan if t is None else len(t) for t in sample.column(record.TEXT)], float)
+    lengths = np.array([np.nan if n is None else n for n in sample.column(LENGTH)], float)
     for name, at in (("p5", 0.05), ("median", 0.5), ("p95", 0.95)):
         found.sampled(f"coverage.length_{name}", "characters", statistic.quantile(lengths, at), len(lengths))
     bins = [int(math.log2(max(1.0, n))) if np.isfinite(n) else None for n in lengths]

@@ -7,8 +7,7 @@ the difference. Many gauges are looked at at once, so a difference counts as bey
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +36,8 @@ class Difference:
     p: float | None
     """The chance of so large a change where there is none; None: there is no interval."""
     exact: bool
-    """Counted over everything: any change is one."""
+    """Both were counted over everything: the change is a fact; beyond noise it is where as many others of the
+    same kind would hardly have shown it."""
     beyond_noise: bool
 
 
@@ -53,10 +53,9 @@ def differences(
         if gauge.name in earlier
     ]
     there = [each for each in found if each is not None]
-    beyond = holm([each.p if not each.exact else None for each in there], ERROR)
+    beyond = holm([each.p for each in there], ERROR)
     return [
-        _judged(each, each.change != 0 if each.exact else judged)
-        for each, judged in zip(there, beyond, strict=True)
+        replace(each, beyond_noise=judged) for each, judged in zip(there, beyond, strict=True)
     ]
 
 
@@ -119,7 +118,7 @@ def _one(
     name, unit = after.name, after.unit
     if isinstance(before, Exact) and isinstance(after, Exact):
         return Difference(name, unit, before.value, after.value, after.value - before.value,
-                          None, None, None, True, False)  # fmt: skip
+                          None, None, counted(before, after), True, False)  # fmt: skip
     left = _draws(before, weights[0], seed)
     right = _draws(after, weights[1], seed + 1)
     if not (np.isfinite(left[0]) and np.isfinite(right[0])):
@@ -145,6 +144,19 @@ def chance(change: float, moved: Array, freedom: float) -> float | None:
     return float(2 * stats.t.sf(abs(change) / spread, freedom))
 
 
+def counted(before: Exact, after: Exact) -> float | None:
+    """The chance of so different shares of so many things each where there is one share (the pooled z-test of two
+    proportions). None for what is no share."""
+    if after.unit != "share":
+        return None
+    many = before.records, after.records
+    pooled = (before.value * many[0] + after.value * many[1]) / max(1, sum(many))
+    spread = pooled * (1 - pooled) * sum(1 / max(1, n) for n in many)
+    if spread <= 0:
+        return 1.0
+    return float(2 * stats.norm.sf(abs(after.value - before.value) / spread**0.5))
+
+
 def _freedom(before: Gauge, after: Gauge) -> float:
     """Degrees of freedom: few blocks know little of their own spread."""
     blocks = [len(gauge.values) for gauge in (before, after) if isinstance(gauge, Blocks)]
@@ -159,14 +171,3 @@ def _draws(gauge: Gauge, weights: interval.Weights, seed: int) -> Array:
     assert isinstance(gauge, Sampled | Blocks)
     return interval.draws(gauge, weights, seed)
 
-
-def _judged(each: Difference, beyond: bool) -> Difference:
-    from dataclasses import replace
-
-    return replace(each, beyond_noise=beyond)
-
-
-def plain(each: Difference) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(each)

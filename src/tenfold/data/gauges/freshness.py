@@ -27,7 +27,7 @@ def freshness(sample: Sample, half_life_days: Mapping[str, float | None], as_of_
     half = np.array([half_life_days.get(s) or np.inf for s in sample.column(record.SOURCE)], np.float64)
     ageing = np.isfinite(half)
     if known.any():
-        found.sampled("freshness.future_share", "share", statistic.mean(ages < 0, known), count)
+        found.sampled("freshness.future_share", "share", statistic.mean(ages < 0, known), count, int(known.sum()))
         for name, at in (("median", 0.5), ("p90", 0.9)):
             found.sampled(f"freshness.age_{name}_days", "days", statistic.quantile(ages, at), count)
         points = np.linspace(0, 1, _POINTS)
@@ -42,7 +42,7 @@ def freshness(sample: Sample, half_life_days: Mapping[str, float | None], as_of_
         found.absent["freshness.weight_mean"] = "no record of a source that ages has a time"
         return found
     past = ages > half
-    found.sampled("freshness.past_half_life_share", "share", statistic.mean(past, known & ageing), count)
+    found.sampled("freshness.past_half_life_share", "share", statistic.mean(past, known & ageing), count, int((known & ageing).sum()))
     weight = np.where(ageing, 0.5 ** (np.maximum(ages, 0) / np.where(ageing, half, 1)), 1.0)
     found.sampled("freshness.weight_mean", "", statistic.mean(weight, known | ~ageing), count)
     found.tables["half_life_days"] = {

@@ -29,6 +29,8 @@ class Sampled:
     statistic: Statistic
     records: int
     """It looks at so many: the first of the sample, which are as random as all of it."""
+    known: int
+    """Of so many of them what it asks is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,12 @@ class Readings:
         self.tables: dict[str, Any] = {}
         """Name -> plain JSON values, for drawings."""
 
-    def sampled(self, name: str, unit: str, statistic: Statistic, records: int) -> None:
-        self.gauges.append(Sampled(name, unit, statistic, records))
+    def sampled(
+        self, name: str, unit: str, statistic: Statistic, records: int, known: int | None = None
+    ) -> None:
+        self.gauges.append(
+            Sampled(name, unit, statistic, records, records if known is None else known)
+        )
 
     def blocks(self, name: str, unit: str, values: Any, records: int) -> None:
         self.gauges.append(Blocks(name, unit, np.asarray(values, np.float64), records))

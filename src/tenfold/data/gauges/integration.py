@@ -21,9 +21,10 @@ def integration(content: Mapping[str, Any]) -> Readings:
     found.exact("integration.readable_share", "share", read / max(1, met), met)
     found.exact("integration.kept_share", "share", metrics["kept"] / max(1, read), read)
     sources = content.get("sources") or {}
-    worst = [each["readable_share"] for each in sources.values() if "readable_share" in each]
-    if worst:
-        found.exact("integration.worst_source_readable_share", "share", min(worst), len(worst))
+    if sources:
+        worst = min(sources.values(), key=lambda each: each["readable_share"])
+        found.exact("integration.worst_source_readable_share", "share", worst["readable_share"],
+                    worst["records"] + worst["quarantined"])  # fmt: skip
     found.tables["sources"] = {name: dict(facts) for name, facts in sorted(sources.items())}
     found.tables["losses"] = {
         "met": met,

@@ -56,7 +56,25 @@ def read(gauge: Gauge, found: Weights, seed: int) -> Figure | None:
     if not np.isfinite(values[0]):
         return None
     low, high = percentiles(values[1:])
+    if gauge.unit == "share" and low == high and values[0] in (0, 1) and isinstance(gauge, Sampled):
+        drawn = min(gauge.known, independent(found[:, : gauge.records]))
+        low, high = none_seen(drawn) if values[0] == 0 else _turned(none_seen(drawn))
     return Figure(gauge.name, gauge.unit, float(values[0]), low, high, gauge.records)
+
+
+def independent(found: Weights) -> int:
+    """How many things were drawn: records with equal weights in every round are one."""
+    return len(np.unique(found[1:33].T, axis=0)) if len(found) > 1 else 1
+
+
+def none_seen(count: int) -> tuple[float, float]:
+    """The interval of a share that none of `count` has shown: drawing again cannot find what was never seen, so
+    this one is Clopper & Pearson's (1934)."""
+    return 0.0, 1 - ((1 - LEVEL) / 2) ** (1 / max(1, count))
+
+
+def _turned(bounds: tuple[float, float]) -> tuple[float, float]:
+    return 1 - bounds[1], 1 - bounds[0]
 
 
 def percentiles(values: Array) -> tuple[float | None, float | None]:

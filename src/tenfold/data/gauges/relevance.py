@@ -47,8 +47,8 @@ def relevance(sample: Sample, target: Profile, *, threshold: float, seed: int) -
     known = np.isfinite(spread)
     found.sampled("relevance.mean", "share", statistic.mean(2 * spread), count)
     found.sampled("relevance.share_above", "share", statistic.mean(spread >= threshold, known), count)
-    found.exact("relevance.auc", "", area, len(ours) + len(theirs))
-    found.exact("relevance.calibration_error", "share", error, len(ours) + len(theirs))
+    found.blocks("relevance.auc", "", [area], len(ours) + len(theirs))
+    found.blocks("relevance.calibration_error", "share", [error], len(ours) + len(theirs))
     bins, _ = np.histogram(probability, bins=20, range=(0, 1))
     found.tables["relevance"] = {"threshold": threshold, "bins": (bins / bins.sum()).tolist()}
     return found

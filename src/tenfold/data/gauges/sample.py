@@ -34,6 +34,8 @@ IMAGES = 400
 """Images decoded at most."""
 CONTENT = "content"
 """A column of the sample: digest of the whole payload, letter case and white space aside."""
+LENGTH = "length"
+"""A column of the sample: characters of the whole text."""
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -200,6 +202,7 @@ def _plain(table: pa.Table, places: Sequence[int]) -> dict[str, list[Any]]:
         column = table.column(name)
         if name == record.TEXT:
             found[CONTENT] = [_digest(text) for text in column.to_pylist()]
+            found[LENGTH] = pc.utf8_length(column).to_pylist()
             found[name] = pc.utf8_slice_codeunits(column, 0, WINDOW).to_pylist()
         elif name == record.IMAGE:
             images = column.to_pylist()
