@@ -20,7 +20,9 @@ def report(
     ),
     asset: Annotated[
         str | None,
-        typer.Option(help="Instead of a run: an asset of data.measure or data.diff.", show_default=False),
+        typer.Option(
+            help="Instead of a run: an asset of data.measure or data.diff.", show_default=False
+        ),
     ] = None,
     file: File = FACTORY_FILE,
     as_json: Json = False,

@@ -43,7 +43,7 @@ class GaugesConfig:
     """What ought to be answered by some record."""
     queries_file: str = ""
     """A text file with one more query in each line, beside the factory file."""
-    answered_at: float = 0.6
+    answered_at: float = 0.75
     """Part of a query, rare words weighing more, that one record must hold to answer it; above 0, to 1."""
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Column, `row.NAME` or `meta.NAME` -> the values that must be there; none: those that are."""

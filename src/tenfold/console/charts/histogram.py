@@ -27,9 +27,12 @@ def histogram(
     y_ticks = ticks(0, max(part for _, part in classes) or 1.0, 4)
     y = Scale(0, y_ticks[-1], height - bottom, top)
     slot = (width - left - right) / len(classes)
-    marks = [element("line", cls="grid", x1=left, x2=width - right, y1=y(t), y2=y(t)) for t in y_ticks]
+    marks = [
+        element("line", cls="grid", x1=left, x2=width - right, y1=y(t), y2=y(t)) for t in y_ticks
+    ]
     marks += [
-        element("text", share(t), cls="tick", x=left - 8, y=y(t) + 4, text_anchor="end") for t in y_ticks
+        element("text", share(t), cls="tick", x=left - 8, y=y(t) + 4, text_anchor="end")
+        for t in y_ticks
     ]
     every = max(1, -(-len(classes) // 10))
     for index, (name, part) in enumerate(classes):
@@ -42,7 +45,16 @@ def histogram(
             )  # fmt: skip
         if index % every == 0:
             marks.append(
-                element("text", name, cls="tick", x=x + slot / 2, y=height - bottom + 17, text_anchor="middle")
+                element(
+                    "text",
+                    name,
+                    cls="tick",
+                    x=x + slot / 2,
+                    y=height - bottom + 17,
+                    text_anchor="middle",
+                )
             )
-    marks.append(element("text", x_unit, cls="axis", x=width - right, y=height - 2, text_anchor="end"))
+    marks.append(
+        element("text", x_unit, cls="axis", x=width - right, y=height - 2, text_anchor="end")
+    )
     return svg(width, height, label, *marks, cls="bars")

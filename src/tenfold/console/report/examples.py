@@ -72,7 +72,10 @@ def _example(row: Mapping[str, Any], why: str) -> Example:
     if not payload and row.get("row"):
         payload = json.dumps(row["row"], ensure_ascii=False, default=str)
     return Example(
-        pii.redact(str(row.get("place") or "")), pii.redact(str(row.get("source") or "")), why, shown(str(payload))
+        pii.redact(str(row.get("place") or "")),
+        pii.redact(str(row.get("source") or "")),
+        why,
+        shown(str(payload)),
     )
 
 

@@ -40,9 +40,18 @@ def difference_plots(content: Content) -> list[Plot]:
         for name in list(dict.fromkeys([*old, *new]))[:8]:
             for words, side, cls in (("before", old, "s2"), ("after", new, "s1")):
                 part = side.get(name, 0.0)
-                rows.append(Bar(label=_cut(f"{name}, {words}"), value=part, text=figures.share(part), cls=cls))
+                rows.append(
+                    Bar(
+                        label=_cut(f"{name}, {words}"),
+                        value=part,
+                        text=figures.share(part),
+                        cls=cls,
+                    )
+                )
         label = f"Shares of each {what}, before and after"
-        found.append(Plot(label, bars(rows, label=label, label_width=230), "of the records looked at"))
+        found.append(
+            Plot(label, bars(rows, label=label, label_width=230), "of the records looked at")
+        )
     beyond = [each for each in content["figures"] if each["beyond_noise"] and each["before"]]
     rows = [
         Bar(
@@ -72,7 +81,12 @@ def _losses(tables: Content) -> Iterator[Plot]:
     ]
     yield Plot(
         "From what was met to what is kept",
-        waterfall(("met", losses["met"]), steps, ("kept", losses["kept"]), label="records by cause of loss"),
+        waterfall(
+            ("met", losses["met"]),
+            steps,
+            ("kept", losses["kept"]),
+            label="records by cause of loss",
+        ),
         "every record that was met: those that could not be read, those that a cut took by cause, those that"
         " are marked and leave at the next cut, and what is kept; counted, not sampled",
     )
@@ -91,11 +105,16 @@ def _shares(tables: Content) -> Iterator[Plot]:
             for name, part in tables.get(f"{what}_shares", ())
         ]
         if rows:
-            yield Plot(title, bars(rows, label=f"share by {what}"), "share of the records looked at")
+            yield Plot(
+                title, bars(rows, label=f"share by {what}"), "share of the records looked at"
+            )
 
 
 def _distinct(by_name: Content) -> Iterator[Plot]:
-    rows = _bars(by_name, [(f"diversity.distinct_{n}", f"{n} word{'s' if n > 1 else ''}") for n in range(1, 5)])
+    rows = _bars(
+        by_name,
+        [(f"diversity.distinct_{n}", f"{n} word{'s' if n > 1 else ''}") for n in range(1, 5)],
+    )
     if rows:
         yield Plot(
             "Distinct n-grams",
@@ -110,7 +129,12 @@ def _fresh(tables: Content, by_name: Content) -> Iterator[Plot]:
         line = Line(name="older", xs=[x for x, _ in curve], ys=[y * 100 for _, y in curve])
         yield Plot(
             "Freshness",
-            line_chart([line], label="share older than", x_unit="half-lives of the source", y_unit="% older"),
+            line_chart(
+                [line],
+                label="share older than",
+                x_unit="half-lives of the source",
+                y_unit="% older",
+            ),
             "share of records, of sources that age and say when, that are older than so many half-lives",
         )
     if ages := tables.get("age_days"):
@@ -123,7 +147,11 @@ def _fresh(tables: Content, by_name: Content) -> Iterator[Plot]:
         )
     if years := tables.get("years"):
         classes = [(str(year), part) for year, part in years][-40:]
-        yield Plot("Years", histogram(classes, label="share by year", x_unit="year"), "of records with a time")
+        yield Plot(
+            "Years",
+            histogram(classes, label="share by year", x_unit="year"),
+            "of records with a time",
+        )
 
 
 def _unknown(each: Content | None) -> str:
@@ -135,7 +163,11 @@ def _spread(tables: Content) -> Iterator[Plot]:
         classes = [(figures.count(least), part) for least, part in lengths]
         yield Plot(
             "Lengths",
-            histogram(classes, label="share by length", x_unit="characters, each class twice the one before"),
+            histogram(
+                classes,
+                label="share by length",
+                x_unit="characters, each class twice the one before",
+            ),
             "each class begins with the length written below it",
         )
 
@@ -155,18 +187,29 @@ def _relevant(tables: Content) -> Iterator[Plot]:
 
 def _classes(tables: Content) -> Iterator[Plot]:
     for column, found in tables.get("classes", {}).items():
-        rows = [Bar(label=_cut(name), value=part, text=figures.share(part)) for name, part in found["shares"]]
+        rows = [
+            Bar(label=_cut(name), value=part, text=figures.share(part))
+            for name, part in found["shares"]
+        ]
         words = ", ".join(found["missing"][:12])
         yield Plot(
             f"Classes of {column}",
             bars(rows, label=f"share by {column}"),
-            f"missing among the records looked at: {words}" if words else "none of those wanted is missing",
+            f"missing among the records looked at: {words}"
+            if words
+            else "none of those wanted is missing",
         )
 
 
 def _rates(by_name: Content) -> Iterator[Plot]:
     kinds = sorted(n for n in by_name if n.startswith("pii.") and n != "pii.record_share")
-    rows = _bars(by_name, [("pii.record_share", "any kind"), *((n, n[4:].removesuffix("_share").replace("_", " ")) for n in kinds)])
+    rows = _bars(
+        by_name,
+        [
+            ("pii.record_share", "any kind"),
+            *((n, n[4:].removesuffix("_share").replace("_", " ")) for n in kinds),
+        ],
+    )
     if rows:
         yield Plot("Personal data", bars(rows, label="share of records with personal data"),
                    "share of records with at least one find; `cleared`: where an operator has taken some out")  # fmt: skip
@@ -184,7 +227,11 @@ def _rates(by_name: Content) -> Iterator[Plot]:
         ],
     )
     if rows:
-        yield Plot("Duplicates and errors", bars(rows, label="duplicate and error rates"), "shares of records")
+        yield Plot(
+            "Duplicates and errors",
+            bars(rows, label="duplicate and error rates"),
+            "shares of records",
+        )
 
 
 def _bars(by_name: Content, wanted: Sequence[tuple[str, str]]) -> list[Bar]:
@@ -193,7 +240,9 @@ def _bars(by_name: Content, wanted: Sequence[tuple[str, str]]) -> list[Bar]:
             label=_cut(words),
             value=each["value"],
             text=figures.figure(each["value"], each["unit"]),
-            spread=0.0 if each["exact"] or each["low"] is None else (each["high"] - each["low"]) / 2,
+            spread=0.0
+            if each["exact"] or each["low"] is None
+            else (each["high"] - each["low"]) / 2,
         )
         for name, words in wanted
         if (each := by_name.get(name)) is not None

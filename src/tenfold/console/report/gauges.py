@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from tenfold.console import figures
+from tenfold.console.gauges import Tile, gauge_tiles, interval_of
 from tenfold.console.pages import environment, text_of
 from tenfold.console.report.examples import Example, kept_ones, lost_ones
 from tenfold.console.report.gauge_plots import difference_plots, gauge_plots
-from tenfold.console.report.tiles import Tile
 from tenfold.core.asset import Asset, Snapshot
 from tenfold.errors import UsageError
 from tenfold.queries import Queries
@@ -24,21 +24,6 @@ from tenfold.queries import Queries
 STYLES = ("tokens.css", "charts.css", "report.css")
 SCRIPTS = ("theme.js", "charts.js")
 KINDS = ("gauges", "difference")
-
-WORDS = {
-    "diversity.vendi": "Records as different as",
-    "diversity.source_entropy": "Source entropy",
-    "diversity.distinct_2": "Distinct word pairs",
-    "freshness.weight_mean": "Mean freshness weight",
-    "freshness.age_median_days": "Median age",
-    "relevance.mean": "Relevance to the target",
-    "coverage.queries": "Queries answered",
-    "integration.kept_share": "Kept of what was read",
-    "duplicates.twins": "Equal others per record",
-    "pii.record_share": "Records with personal data",
-    "errors.quarantined_share": "Could not be read",
-}
-"""The main gauges, in the words of a tile."""
 
 
 class Family(NamedTuple):
@@ -85,7 +70,7 @@ def render_gauges(queries: Queries, asset_of: Callable[[str], Asset], name: str)
             content=content,
             single=single,
             names=[name for name, _ in view.result.inputs],
-            tiles=tiles(content["figures"]) if single else changes(content),
+            tiles=gauge_tiles(content["figures"]) if single else changes(content),
             families=families(content["figures"]),
             plots=gauge_plots(content) if single else difference_plots(content),
             verdicts=view.verdicts,
@@ -99,16 +84,6 @@ def render_gauges(queries: Queries, asset_of: Callable[[str], Asset], name: str)
     )
 
 
-def tiles(found: Sequence[Mapping[str, Any]]) -> list[Tile]:
-    """The main gauges that were measured."""
-    by_name = {each["name"]: each for each in found}
-    return [
-        Tile(words, figures.figure(each["value"], each["unit"]), interval_of(each))
-        for name, words in WORDS.items()
-        if (each := by_name.get(name)) is not None
-    ]
-
-
 def changes(content: Mapping[str, Any]) -> list[Tile]:
     beyond = [each for each in content["figures"] if each["beyond_noise"]]
     shared = content["shared_share"]
@@ -117,17 +92,6 @@ def changes(content: Mapping[str, Any]) -> list[Tile]:
         Tile("Changed beyond noise", figures.count(len(beyond)), "by Holm's rule over all of them"),
         Tile("Records in both", figures.share(shared), "of those in either, by the samples"),
     ]
-
-
-def interval_of(each: Mapping[str, Any]) -> str:
-    """`2.1 to 2.4`; `counted` for what is exact."""
-    if each.get("exact"):
-        return f"counted over {figures.count(each['records'])}" if "records" in each else "counted"
-    if each["low"] is None:
-        return "no interval"
-    unit = each["unit"] if "change" not in each or each["unit"] != "share" else ""
-    low, high = (figures.figure(each[edge], unit) for edge in ("low", "high"))
-    return f"{low} to {high}"
 
 
 def families(found: Sequence[Mapping[str, Any]]) -> list[Family]:

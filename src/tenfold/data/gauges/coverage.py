@@ -58,11 +58,11 @@ def _queries(found: Readings, sample: Sample, queries: Sequence[str], answered_a
 
 
 def containment(queries: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-    """Of each query the largest part of it that one text holds: words and pairs of neighbouring words, rare ones
-    weighing more (Robertson's idf, as in BM25). nan for a query without a word."""
-    wanted = [_terms(tokens.words(query)) for query in queries]
+    """Of each query the largest part of its words that one text holds, rare ones weighing more (the idf of BM25,
+    Robertson & Zaragoza 2009, section 3.2). nan for a query without a word."""
+    wanted = [set(tokens.words(query)) for query in queries]
     vocabulary = set().union(*wanted) if wanted else set()
-    held = [_terms(tokens.words(text)) & vocabulary for text in texts]
+    held = [set(tokens.words(text)) & vocabulary for text in texts]
     seen = Counter(term for terms in held for term in terms)
     weight = {
         term: math.log(1 + (len(texts) - seen[term] + 0.5) / (seen[term] + 0.5))
@@ -81,10 +81,6 @@ def containment(queries: Sequence[str], texts: Sequence[str]) -> np.ndarray:
             score[having.get(term, [])] += weight[term]
         best[number] = min(1.0, score.max() / sum(weight[term] for term in sorted(terms)))
     return best
-
-
-def _terms(words: Sequence[str]) -> set[str]:
-    return {*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))}
 
 
 def _classes(found: Readings, sample: Sample, column: str, wanted: Sequence[str]) -> None:
@@ -114,7 +110,9 @@ def values_of(sample: Sample, column: str) -> list[str | None]:
     elif place == record.ROW:
         found = [row.get(name) if row else None for row in sample.column(record.ROW)]
     else:
-        found = [json.loads(meta).get(name) if meta else None for meta in sample.column(record.META)]
+        found = [
+            json.loads(meta).get(name) if meta else None for meta in sample.column(record.META)
+        ]
     return [None if value is None else str(value) for value in found]
 
 
@@ -135,11 +133,15 @@ def _lengths(found: Readings, sample: Sample) -> None:
         return
     lengths = np.array([np.nan if n is None else n for n in sample.column(LENGTH)], float)
     for name, at in (("p5", 0.05), ("median", 0.5), ("p95", 0.95)):
-        found.sampled(f"coverage.length_{name}", "characters", statistic.quantile(lengths, at), len(lengths))
+        found.sampled(
+            f"coverage.length_{name}", "characters", statistic.quantile(lengths, at), len(lengths)
+        )
     bins = [int(math.log2(max(1.0, n))) if np.isfinite(n) else None for n in lengths]
     found.sampled("coverage.length_entropy", "bits", statistic.entropy(bins), len(lengths))
     shares = statistic.shares(bins)
-    found.tables["lengths"] = [[1 << b, shares.get(b, 0.0)] for b in range(max(shares, default=0) + 1)]
+    found.tables["lengths"] = [
+        [1 << b, shares.get(b, 0.0)] for b in range(max(shares, default=0) + 1)
+    ]
 
 
 def _times(found: Readings, sample: Sample) -> None:
@@ -153,7 +155,9 @@ def _times(found: Readings, sample: Sample) -> None:
     )
     known = np.isfinite(months)
     month = np.zeros(len(months), int)
-    month[known] = months[known].astype("int64").astype("datetime64[us]").astype("datetime64[M]").astype(int)
+    month[known] = (
+        months[known].astype("int64").astype("datetime64[us]").astype("datetime64[M]").astype(int)
+    )
     labels = [int(m) if k else None for m, k in zip(month, known, strict=True)]
     names, marks = statistic.counts(labels)
     order = np.array(names)

@@ -48,15 +48,11 @@ def differences(
     earlier = {gauge.name: gauge for gauge in before}
     weights = paired(*samples, seed)
     found = [
-        _one(earlier[gauge.name], gauge, weights, seed)
-        for gauge in after
-        if gauge.name in earlier
+        _one(earlier[gauge.name], gauge, weights, seed) for gauge in after if gauge.name in earlier
     ]
     there = [each for each in found if each is not None]
     beyond = holm([each.p for each in there], ERROR)
-    return [
-        replace(each, beyond_noise=judged) for each, judged in zip(there, beyond, strict=True)
-    ]
+    return [replace(each, beyond_noise=judged) for each, judged in zip(there, beyond, strict=True)]
 
 
 def shared_share(before: Sample, after: Sample) -> float:
@@ -72,9 +68,7 @@ def shared_share(before: Sample, after: Sample) -> float:
     return len(np.intersect1d(ours, theirs)) / union if union else float("nan")
 
 
-def paired(
-    before: Sample, after: Sample, seed: int
-) -> tuple[interval.Weights, interval.Weights]:
+def paired(before: Sample, after: Sample, seed: int) -> tuple[interval.Weights, interval.Weights]:
     """Weights of both samples: what is in both weighs the same in a round.
 
     Where row groups or sources are what is drawn, those that share a record are drawn as one.
@@ -130,7 +124,9 @@ def _one(
         moved = moved[np.isfinite(moved)]
         low, high = interval.percentiles(moved)
         p = chance(change, moved, _freedom(before, after))
-    return Difference(name, unit, float(left[0]), float(right[0]), change, low, high, p, False, False)
+    return Difference(
+        name, unit, float(left[0]), float(right[0]), change, low, high, p, False, False
+    )
 
 
 def chance(change: float, moved: Array, freedom: float) -> float | None:
@@ -170,4 +166,3 @@ def _draws(gauge: Gauge, weights: interval.Weights, seed: int) -> Array:
         return np.array([gauge.values.mean() if len(gauge.values) else np.nan])
     assert isinstance(gauge, Sampled | Blocks)
     return interval.draws(gauge, weights, seed)
-

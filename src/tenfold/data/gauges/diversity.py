@@ -11,7 +11,7 @@ from tenfold.data import record
 from tenfold.data.gauges import statistic, tokens, vectors
 from tenfold.data.gauges.gauge import Readings
 from tenfold.data.gauges.sample import Sample
-from tenfold.data.gauges.vendi import vendi
+from tenfold.data.gauges.vendi import likeness, vendi
 
 MAX_BLOCKS = 24
 """Of words, and of records: enough for an interval, and what bounds the work."""
@@ -68,8 +68,8 @@ def _vendi(found: Readings, sample: Sample, size: int) -> None:
         found.absent["diversity.vendi"] = f"{len(present)} records to compare, a block has {size}"
         return
     made = payload_vectors(payload or "", present)
-    values = [vendi(made[at : at + size]) for at in range(0, len(made) - size + 1, size)]
-    found.blocks("diversity.vendi", "records", values, len(values) * size)
+    values = [vendi(likeness(made[at : at + size])) for at in range(0, len(made) - size + 1, size)]
+    found.blocks("diversity.vendi", "", values, len(values) * size)
 
 
 def payload_vectors(payload: str, values: Sequence[Any]) -> vectors.Vectors:

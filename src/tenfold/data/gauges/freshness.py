@@ -15,7 +15,9 @@ DAY_US = 86_400 * 1_000_000
 _POINTS = 41
 
 
-def freshness(sample: Sample, half_life_days: Mapping[str, float | None], as_of_us: int) -> Readings:
+def freshness(
+    sample: Sample, half_life_days: Mapping[str, float | None], as_of_us: int
+) -> Readings:
     """Gauges `freshness.*`. `half_life_days`: source -> days after which its content counts half; None or not
     named: it does not age. A record is worth 0.5 ** (age / half-life), and 1 where it does not age."""
     found = Readings()
@@ -24,10 +26,18 @@ def freshness(sample: Sample, half_life_days: Mapping[str, float | None], as_of_
     ages = (as_of_us - times) / DAY_US
     known = np.isfinite(ages)
     found.sampled("freshness.unknown_share", "share", statistic.mean(~known), count)
-    half = np.array([half_life_days.get(s) or np.inf for s in sample.column(record.SOURCE)], np.float64)
+    half = np.array(
+        [half_life_days.get(s) or np.inf for s in sample.column(record.SOURCE)], np.float64
+    )
     ageing = np.isfinite(half)
     if known.any():
-        found.sampled("freshness.future_share", "share", statistic.mean(ages < 0, known), count, int(known.sum()))
+        found.sampled(
+            "freshness.future_share",
+            "share",
+            statistic.mean(ages < 0, known),
+            count,
+            int(known.sum()),
+        )
         for name, at in (("median", 0.5), ("p90", 0.9)):
             found.sampled(f"freshness.age_{name}_days", "days", statistic.quantile(ages, at), count)
         points = np.linspace(0, 1, _POINTS)
@@ -42,7 +52,13 @@ def freshness(sample: Sample, half_life_days: Mapping[str, float | None], as_of_
         found.absent["freshness.weight_mean"] = "no record of a source that ages has a time"
         return found
     past = ages > half
-    found.sampled("freshness.past_half_life_share", "share", statistic.mean(past, known & ageing), count, int((known & ageing).sum()))
+    found.sampled(
+        "freshness.past_half_life_share",
+        "share",
+        statistic.mean(past, known & ageing),
+        count,
+        int((known & ageing).sum()),
+    )
     weight = np.where(ageing, 0.5 ** (np.maximum(ages, 0) / np.where(ageing, half, 1)), 1.0)
     found.sampled("freshness.weight_mean", "", statistic.mean(weight, known | ~ageing), count)
     found.tables["half_life_days"] = {
@@ -50,7 +66,5 @@ def freshness(sample: Sample, half_life_days: Mapping[str, float | None], as_of_
     }
     ratio = np.sort((ages / half)[known & ageing])
     grid = np.linspace(0, max(2.0, min(float(ratio[-1]), 8.0)), _POINTS)
-    found.tables["older_than"] = [
-        [float(x), float((ratio > x).mean())] for x in grid
-    ]
+    found.tables["older_than"] = [[float(x), float((ratio > x).mean())] for x in grid]
     return found

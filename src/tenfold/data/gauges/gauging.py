@@ -36,7 +36,7 @@ class Wanted:
     as_of_us: int
     half_life_days: Mapping[str, float] = field(default_factory=dict)
     queries: Sequence[str] = ()
-    answered_at: float = 0.6
+    answered_at: float = 0.75
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     threshold: float = 0.25
     seed: int = 0
@@ -100,7 +100,9 @@ def about(sample: Sample) -> dict[str, Any]:
 
 def half_lives(content: Mapping[str, Any], given: Mapping[str, float]) -> dict[str, float | None]:
     """Source -> days: as the source says, or as given here, which comes first."""
-    said = {name: each.get("half_life_days") for name, each in (content.get("sources") or {}).items()}
+    said = {
+        name: each.get("half_life_days") for name, each in (content.get("sources") or {}).items()
+    }
     return {**said, **given}
 
 
@@ -114,7 +116,8 @@ def _languages(sample: Sample) -> Sequence[str | None]:
 
     texts = list(sample.column(record.TEXT)[:_LANGUAGES])
     batch = pa.RecordBatch.from_arrays(
-        [pa.array(texts, pa.string()), pa.nulls(len(texts), pa.string())], [record.TEXT, record.DROP]
+        [pa.array(texts, pa.string()), pa.nulls(len(texts), pa.string())],
+        [record.TEXT, record.DROP],
     )
     labels: list[str | None] = Language(keep=())(batch).column("language.label").to_pylist()
     return labels

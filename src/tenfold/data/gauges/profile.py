@@ -28,7 +28,9 @@ def profile(target: Asset, records: int) -> Profile:
     """At most `records` of a snapshot, a corpus or a table. Raises InputError for anything else."""
     if isinstance(target, Snapshot):
         sample = draw(target, records, columns=[record.TEXT, record.IMAGE, record.ROW])
-        payload = next((n for n in (record.TEXT, record.IMAGE, record.ROW) if sample.has(n)), "text")
+        payload = next(
+            (n for n in (record.TEXT, record.IMAGE, record.ROW) if sample.has(n)), "text"
+        )
         values = [each for each in sample.column(payload) if each is not None]
     elif isinstance(target, Corpus):
         payload = record.TEXT

@@ -28,13 +28,15 @@ def duplicates(sample: Sample, content: Mapping[str, Any]) -> Readings:
     found = Readings()
     keys = sample.column(CONTENT)
     if any(key is not None for key in keys):
-        found.sampled("duplicates.twins", "per record",
+        found.sampled("duplicates.twins", "",
                       statistic.twins(keys, sample.cluster, sample.population), len(sample))  # fmt: skip
         if sample.whole:
             extra = len(keys) - len(set(keys)) if None not in keys else _extra(keys)
             found.exact("duplicates.exact_share", "share", extra / len(keys), len(keys))
         else:
-            found.absent["duplicates.exact_share"] = "only part of the records was looked at: see duplicates.twins"
+            found.absent["duplicates.exact_share"] = (
+                "only part of the records was looked at: see duplicates.twins"
+            )
     marked = Counter(content["drops"]) + Counter(content["lost"])
     taken = sum(count for cause, count in marked.items() if cause.startswith("dedup."))
     total = content["metrics"]["records"] + content["metrics"]["lost"]
@@ -54,7 +56,12 @@ def personal(sample: Sample) -> Readings:
     for name in _CLEARED:
         if sample.has(name):
             spans = _numbers(sample.column(name))
-            found.sampled("pii.cleared_share", "share", statistic.mean(spans > 0, np.isfinite(spans)), len(sample))
+            found.sampled(
+                "pii.cleared_share",
+                "share",
+                statistic.mean(spans > 0, np.isfinite(spans)),
+                len(sample),
+            )
     if sample.has("pii.find.spans") and not any(map(sample.has, _CLEARED)):
         flags = {
             kind: _numbers(sample.column(f"pii.find.{kind}")) > 0
@@ -93,7 +100,12 @@ def errors(sample: Sample, content: Mapping[str, Any]) -> Readings:
         found.sampled("errors.broken_text_share", "share", statistic.mean(broken), len(sample))
     if sample.has("repair.lines"):
         lines = _numbers(sample.column("repair.lines"))
-        found.sampled("errors.repaired_share", "share", statistic.mean(lines > 0, np.isfinite(lines)), len(sample))
+        found.sampled(
+            "errors.repaired_share",
+            "share",
+            statistic.mean(lines > 0, np.isfinite(lines)),
+            len(sample),
+        )
     if sample.has(record.ROW):
         missing = np.array([_missing(row) for row in sample.column(record.ROW)])
         found.sampled("errors.missing_cell_share", "share", statistic.mean(missing), len(sample))
@@ -103,7 +115,9 @@ def errors(sample: Sample, content: Mapping[str, Any]) -> Readings:
             image is None and payload is not None
             for image, payload in zip(looked, sample.column(CONTENT), strict=False)
         ])  # fmt: skip
-        found.sampled("errors.unreadable_image_share", "share", statistic.mean(unreadable), len(looked))
+        found.sampled(
+            "errors.unreadable_image_share", "share", statistic.mean(unreadable), len(looked)
+        )
     return found
 
 

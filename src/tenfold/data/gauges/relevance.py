@@ -46,7 +46,9 @@ def relevance(sample: Sample, target: Profile, *, threshold: float, seed: int) -
     spread = spread[:count]
     known = np.isfinite(spread)
     found.sampled("relevance.mean", "share", statistic.mean(2 * spread), count)
-    found.sampled("relevance.share_above", "share", statistic.mean(spread >= threshold, known), count)
+    found.sampled(
+        "relevance.share_above", "share", statistic.mean(spread >= threshold, known), count
+    )
     found.blocks("relevance.auc", "", [area], len(ours) + len(theirs))
     found.blocks("relevance.calibration_error", "share", [error], len(ours) + len(theirs))
     bins, _ = np.histogram(probability, bins=20, range=(0, 1))
@@ -90,7 +92,9 @@ def compared(
 def _folds(features: vectors.Vectors, seed: int) -> npt.NDArray[np.int64]:
     import xxhash
 
-    _, group = np.unique([xxhash.xxh3_64_intdigest(row.tobytes()) for row in features], return_inverse=True)
+    _, group = np.unique(
+        [xxhash.xxh3_64_intdigest(row.tobytes()) for row in features], return_inverse=True
+    )
     chance = np.random.Generator(np.random.PCG64(seed))
     return chance.integers(0, FOLDS, int(group.max()) + 1)[group]
 

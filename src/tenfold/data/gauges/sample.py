@@ -30,7 +30,7 @@ GROUPS = 64
 """Row groups read at most; at 8 MB each, half a gigabyte passes through."""
 WINDOW = 4096
 """Characters of a text that are looked at, its first ones."""
-IMAGES = 400
+IMAGES = 800
 """Images decoded at most."""
 CONTENT = "content"
 """A column of the sample: digest of the whole payload, letter case and white space aside."""
@@ -124,7 +124,9 @@ def hashes(ids: pa.ChunkedArray | pa.Array) -> Hashes:
     if len(plain) and pc.all(pc.equal(pc.binary_length(plain), 16)).as_py():
         packed = np.array(plain.cast(pa.binary()).to_pylist(), dtype="S16").view(np.uint64)
         return _mixed(_mixed(packed[0::2]) ^ packed[1::2])
-    digests = [hashlib.blake2b(str(each).encode(), digest_size=8).digest() for each in plain.to_pylist()]
+    digests = [
+        hashlib.blake2b(str(each).encode(), digest_size=8).digest() for each in plain.to_pylist()
+    ]
     return np.frombuffer(b"".join(digests), np.uint64)
 
 
@@ -156,7 +158,9 @@ def _units(snapshot: Snapshot) -> tuple[list[_Unit], bool]:
         ]
         units += groups if few else [min(groups, key=_rank)]
     if few and len(units) > GROUPS:
-        units = sorted(sorted(units, key=_rank)[:GROUPS], key=lambda unit: (unit.segment, unit.group))
+        units = sorted(
+            sorted(units, key=_rank)[:GROUPS], key=lambda unit: (unit.segment, unit.group)
+        )
         return units, False
     return units, few
 
@@ -186,7 +190,11 @@ def _columns(
     for number, pairs in by_unit.items():
         unit = units[number]
         names = pq.read_schema(unit.path).names
-        chosen = [n for n in names if n != record.SUBJECTS and (wanted is None or n in (record.ID, *wanted))]
+        chosen = [
+            n
+            for n in names
+            if n != record.SUBJECTS and (wanted is None or n in (record.ID, *wanted))
+        ]
         table = _read(unit, chosen).take(pa.array([row for _, row in pairs]))
         for name, values in _plain(table, [place for place, _ in pairs]).items():
             column = found.setdefault(name, [None] * len(rows))
@@ -216,7 +224,9 @@ def _plain(table: pa.Table, places: Sequence[int]) -> dict[str, list[Any]]:
         else:
             found[name] = column.to_pylist()
             if name == record.ROW:
-                found[CONTENT] = [_digest(json.dumps(row, sort_keys=True, default=str)) for row in found[name]]
+                found[CONTENT] = [
+                    _digest(json.dumps(row, sort_keys=True, default=str)) for row in found[name]
+                ]
     return found
 
 

@@ -65,5 +65,9 @@ def _grams(numbers: Numbers, order: int) -> Numbers:
         return np.empty(0, np.uint64)
     mixed = numbers[:count] + np.uint64(1)
     for place in range(1, order):
-        mixed = (mixed ^ (mixed >> np.uint64(31))) * _ODD + numbers[place : place + count] + np.uint64(1)
+        mixed = (
+            (mixed ^ (mixed >> np.uint64(31))) * _ODD
+            + numbers[place : place + count]
+            + np.uint64(1)
+        )
     return mixed

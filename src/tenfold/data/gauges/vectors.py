@@ -82,7 +82,7 @@ def _grams(codes: npt.NDArray[np.uint64], size: int) -> npt.NDArray[np.uint64]:
 def _words(words: Sequence[str]) -> npt.NDArray[np.uint64]:
     import xxhash
 
-    return np.array([xxhash.xxh3_64_intdigest(word) for word in words], np.uint64)
+    return np.array([xxhash.xxh3_64_intdigest(word.encode()) for word in words], np.uint64)
 
 
 def _bins(hashed: Sequence[npt.NDArray[np.uint64]]) -> npt.NDArray[np.float32]:
