@@ -55,7 +55,9 @@ def _table(payload: str, columns: dict[str, Sequence[Any]]) -> pa.Table:
     values = list(columns[payload])
     count = len(values)
     plain: dict[str, Any] = {
-        "id": [record.record_id("test", f"{n}{value!r}".encode()) for n, value in enumerate(values)],
+        "id": [
+            record.record_id("test", f"{n}{value!r}".encode()) for n, value in enumerate(values)
+        ],
         "source": ["test"] * count,
         "place": [f"test:{n}" for n in range(count)],
         "modality": [payload] * count,

@@ -57,7 +57,10 @@ def test_every_kept_record_is_as_likely_whatever_its_group(snapshot):
         values = np.sort(chance.normal(size=2000))  # neighbours are alike: the hardest case
         drop = [("x.y" if chance.random() < 0.5 and v > 0 else None) for v in values]
         made = snapshot(
-            text=[f"{trial} {n}" for n in range(2000)], rows=14 + trial, drop=drop, value=values.tolist()
+            text=[f"{trial} {n}" for n in range(2000)],
+            rows=14 + trial,
+            drop=drop,
+            value=values.tolist(),
         )
         sample = draw(made, 400, columns=["value"])
         found.append(np.mean(sample.column("value")))

@@ -18,11 +18,16 @@ def test_entropies_are_scipys_in_every_round(labels, seed):
     weights = interval.weights(np.arange(len(labels)), seed, rounds=5)
     found = statistic.entropy(labels)(weights)
     for row, value in zip(weights, found, strict=True):
-        totals = [row.astype(float)[[label == each for label in labels]].sum() for each in sorted(set(labels))]
+        totals = [
+            row.astype(float)[[label == each for label in labels]].sum()
+            for each in sorted(set(labels))
+        ]
         assert value == pytest.approx(stats.entropy(totals, base=2), abs=1e-9)
 
 
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.floats(0.01, 1), st.integers(0, 99))
+@given(
+    st.lists(st.integers(0, 50), min_size=1, max_size=40), st.floats(0.01, 1), st.integers(0, 99)
+)
 def test_quantiles_are_numpys_of_the_drawn_records(values, at, seed):
     weights = interval.weights(np.arange(len(values)), seed, rounds=3)
     found = statistic.quantile(values, at)(weights)

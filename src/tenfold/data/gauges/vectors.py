@@ -92,5 +92,4 @@ def _bins(hashed: Sequence[npt.NDArray[np.uint64]]) -> npt.NDArray[np.float32]:
 
 def _unit(made: Vectors) -> Vectors:
     length = np.linalg.norm(made, axis=1, keepdims=True)
-    found: Vectors = made / np.where(length > 0, length, 1)
-    return found
+    return (made / np.where(length > 0, length, 1)).astype(np.float32)
