@@ -31,7 +31,7 @@ class GaugesConfig:
     """How much is looked at, and what is asked."""
 
     records: int = 4000
-    """Records looked at, at most; 20 or more. More make intervals narrower: four times as many, half as wide."""
+    """Records looked at, 20 to 20,000. More make intervals narrower: four times as many, half as wide."""
     by: Literal["record", "source"] = "record"
     """What intervals draw: records, or whole sources, where what is to come may be other sources."""
     as_of: str = TODAY
@@ -57,7 +57,7 @@ class GaugesConfig:
 
     def __post_init__(self) -> None:
         for name, least, most in (
-            ("records", 20, 100_000), ("words", 100, 10_000_000), ("block", 2, 1000),
+            ("records", 20, 20_000), ("words", 100, 10_000_000), ("block", 2, 1000),
             ("threshold", 0, 1), ("answered_at", 0, 1),
         ):  # fmt: skip
             value = getattr(self, name)

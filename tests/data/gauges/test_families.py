@@ -248,3 +248,19 @@ def test_the_same_records_give_the_same_figures(snapshot):
     columns = {"text": sentences(1, SEA), "source": ["a", "b", "c"] * 50}
     first: Snapshot = snapshot(**columns)
     assert measured(first, WANTED) == measured(first, WANTED)
+
+
+def test_a_snapshot_of_several_kinds_and_one_without_a_kept_record(snapshot, ctx, commit):
+    from tenfold.data.hub.snapshot import Origin, write_snapshot
+
+    parts = [snapshot(text=["a text", "", "another"]), snapshot(image=[png(9), png(90), b"broken"])]
+    pairs = [(each, made.files[each.file]) for made in parts for each in made.segments()]
+    origin = Origin(modality="mixed", recipe=[])
+    mixed = commit(write_snapshot(ctx, ctx.draft(Snapshot.kind), pairs, origin))
+    found, _ = gauged(mixed)
+    assert found["errors.empty_share"]["value"] == pytest.approx(1 / 3), "an image is no empty text"
+    assert found["errors.unreadable_image_share"]["value"] == pytest.approx(1 / 3)
+    empty, content = gauged(snapshot(text=["a", "b"], drop=["x.y", "x.y"]))
+    assert content["sample"]["records"] == 0
+    assert all(each["exact"] for each in empty.values())
+    assert empty["integration.kept_share"]["value"] == 0

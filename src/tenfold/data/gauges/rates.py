@@ -92,12 +92,20 @@ def errors(sample: Sample, content: Mapping[str, Any]) -> Readings:
     quarantined = content["metrics"]["quarantined"]
     met = content["metrics"]["records"] + content["metrics"]["lost"] + quarantined
     found.exact("errors.quarantined_share", "share", quarantined / max(1, met), met)
+    kind = np.array(sample.column(record.MODALITY))
     if sample.has(record.TEXT):
+        is_text = kind == "text"
         texts = sample.column(record.TEXT)
         blank = np.array([not (text and text.strip()) for text in texts])
         broken = np.array([bool(text and _BROKEN.search(text)) for text in texts])
-        found.sampled("errors.empty_share", "share", statistic.mean(blank), len(sample))
-        found.sampled("errors.broken_text_share", "share", statistic.mean(broken), len(sample))
+        for name, marks in (("empty_share", blank), ("broken_text_share", broken)):
+            found.sampled(
+                f"errors.{name}",
+                "share",
+                statistic.mean(marks, is_text),
+                len(sample),
+                int(is_text.sum()),
+            )
     if sample.has("repair.lines"):
         lines = _numbers(sample.column("repair.lines"))
         found.sampled(
@@ -111,12 +119,14 @@ def errors(sample: Sample, content: Mapping[str, Any]) -> Readings:
         found.sampled("errors.missing_cell_share", "share", statistic.mean(missing), len(sample))
     if sample.has(record.IMAGE):
         looked = sample.column(record.IMAGE)[:IMAGES]
-        unreadable = np.array([
-            image is None and payload is not None
-            for image, payload in zip(looked, sample.column(CONTENT), strict=False)
-        ])  # fmt: skip
+        unreadable = np.array([image is None for image in looked])
+        images = kind[: len(looked)] == "image"
         found.sampled(
-            "errors.unreadable_image_share", "share", statistic.mean(unreadable), len(looked)
+            "errors.unreadable_image_share",
+            "share",
+            statistic.mean(unreadable, images),
+            len(looked),
+            int(images.sum()),
         )
     return found
 

@@ -112,7 +112,7 @@ def twins(
     product with `population` - 1. A record drawn twice in a bootstrap round is no twin of itself.
     """
     _, marks = counts([key if key is not None else ("none", row) for row, key in enumerate(keys)])
-    groups, member = np.unique(cluster, return_inverse=True)
+    member = np.unique(cluster, return_inverse=True)[1]
     pairs = [(key, c) for key, c in zip(marks.indices.tolist(), member.tolist(), strict=True)]
     _, cells = counts(pairs)
     _, clusters = counts(member.tolist())
