@@ -240,9 +240,7 @@ def _bars(by_name: Content, wanted: Sequence[tuple[str, str]]) -> list[Bar]:
             label=_cut(words),
             value=each["value"],
             text=figures.figure(each["value"], each["unit"]),
-            spread=0.0
-            if each["exact"] or each["low"] is None
-            else (each["high"] - each["low"]) / 2,
+            edges=None if each["exact"] or each["low"] is None else (each["low"], each["high"]),
         )
         for name, words in wanted
         if (each := by_name.get(name)) is not None
