@@ -62,6 +62,11 @@ def test_sources_become_one_snapshot_and_only_changed_ones_are_read_again(run, c
     assert [tuple(row.values()) for row in rows] == [("a", "one", "MIT"), ("b", "three", "CC0-1.0")]
     assert ctx.metrics["quarantined.json"] == ctx.metrics["a.quarantined.json"] == 1
     assert ctx.metrics["a.readable_share"] == 0.5
+    said = made.content["sources"]
+    assert said["a"] == {
+        "records": 1, "quarantined": 1, "readable_share": 0.5, "authority": 0.5, "half_life_days": None,
+    }  # fmt: skip
+    assert list(said) == ["a", "b"]
     [aside] = [name for name in made.files if name.startswith("quarantine/")]
     assert pq.read_table(made.path(aside))["place"].to_pylist() == ["a.jsonl:2"]
     with pytest.raises(InputError, match="source a could not be read"):
