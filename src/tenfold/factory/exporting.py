@@ -153,10 +153,28 @@ def _described(factory: Factory, name: str, owner: Owner) -> tuple[Snapshot, Fac
             )
         )
     own = {use.asset for use in seen.used_by if use.step == _CARD}
-    gauges = [
-        Gauge(report=metric.asset, name=metric.name, value=metric.value, unit=metric.unit)
+    found = {
+        (metric.asset, metric.name): metric
         for metric in seen.findings
         if metric.asset not in own and not metric.name.startswith("step.")
+    }
+
+    def bound(report: str, name: str) -> float | None:
+        metric = found.get((report, name))
+        return None if metric is None else metric.value
+
+    gauges = [
+        Gauge(
+            report=report,
+            name=name,
+            value=metric.value,
+            unit=metric.unit,
+            low=bound(report, f"{name}.low"),
+            high=bound(report, f"{name}.high"),
+        )
+        for (report, name), metric in found.items()
+        if (report, name.removesuffix(".low").removesuffix(".high")) not in found
+        or not name.endswith((".low", ".high"))
     ]
     about = About(
         name=owner.title or name.partition("@")[0],

@@ -169,7 +169,7 @@ def test_croissant_says_what_is_there_and_where_it_is_from(split, write):
     assert by_label["parent"]["@id"].removeprefix("urn:sha256:") in split.content["parents"]
     [activity] = plain["prov:wasGeneratedBy"]
     assert activity["prov:endedAtTime"] == made.finished
-    assert any("could not be read (json 1)" in limit for limit in plain["rai:dataLimitations"])
+    assert any("could not be read: 1 (json 1)" in limit for limit in plain["rai:dataLimitations"])
 
 
 def test_mlcroissant_validates_it_and_reads_every_record(split, write):
@@ -221,7 +221,7 @@ print(json.dumps([image.size, image.getpixel((0, 0))]))
 
 
 def test_the_card_tells_sources_losses_steps_and_limits(split, write):
-    gauge = Gauge(report="gauges", name="diversity", value=0.5)
+    gauge = Gauge(report="gauges", name="diversity", value=0.5, low=0.4, high=0.6)
     folder = write(split, "hf", gauges=[gauge])
     text = (folder / "README.md").read_text()
     for cause, count in split.content["lost"].items():
@@ -232,7 +232,7 @@ def test_the_card_tells_sources_losses_steps_and_limits(split, write):
     assert "| json | could not be read | 1 |" in text
     for each in split.content["recipe"]["steps"]:
         assert f"{each['name']} {each['version']}" in text
-    assert "| gauges | diversity | 0.5 |" in text
+    assert "| gauges | diversity | 0.5 | 0.4 | 0.6 |" in text
     assert "neither searched for nor removed" in text
     assert split.digest in text
 
@@ -241,7 +241,7 @@ def test_a_card_says_what_was_done_about_persons(run, ingested):
     redacted = run(refine, ingested, operators=["pii.redact"])
     report = run(card, redacted, creator="us", published="2026-11-21")
     content = report.content
-    assert "pii.redact: replaced by placeholders" in content["personal_data"]
+    assert "replaced by placeholders (pii.redact)" in content["personal_data"]
     assert content["lacks"] == []
     assert content["metrics"]["records"] == redacted.count
     plain = json.loads(report.read_bytes("croissant.json"))

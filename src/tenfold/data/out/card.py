@@ -105,7 +105,7 @@ def _body(facts: Facts, about: About) -> Iterator[str]:
         ("what", "how many"),
         [
             ("records", f"{facts.records:,}"),
-            *((f"split `{split}`", f"{count:,}") for split, count in facts.splits.items()),
+            *((f"split {split}", f"{count:,}") for split, count in facts.splits.items()),
             ("stored", f"{facts.num_bytes:,} bytes"),
             *((f"licence {name}", f"{count:,}") for name, count in facts.licences.items()),
             *((f"language {name}", f"{count:,}") for name, count in facts.languages.items()),
@@ -143,8 +143,11 @@ def _body(facts: Facts, about: About) -> Iterator[str]:
     if facts.gauges:
         yield from ("", "## Measured", "")
         yield from _table(
-            ("report", "figure", "value"),
-            [(g.report, g.name, f"{g.value:.6g} {g.unit}".strip()) for g in facts.gauges],
+            ("report", "figure", "value", "from", "to"),
+            [
+                (g.report, g.name, f"{g.value:.4g} {g.unit}".strip(), _bound(g.low), _bound(g.high))
+                for g in facts.gauges
+            ],
         )
     yield from ("", "## Personal data", "", words.persons(facts))
     yield from ("", "## Known limits", "")
@@ -161,6 +164,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def _plain(text: str) -> str:
     """On one line, with nothing that ends a cell or begins markup."""
     return re.sub(r"([|\\`<>*_\[\]])", r"\\\1", " ".join(str(text).split()))
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def _day(moment: Any) -> str:

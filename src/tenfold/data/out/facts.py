@@ -64,6 +64,9 @@ class Gauge:
     name: str
     value: float
     unit: str = ""
+    low: float | None = None
+    """The interval, where the report gives one."""
+    high: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -47,7 +47,7 @@ def operation(each: Mapping[str, Any]) -> str:
 
 def persons(facts: Facts) -> str:
     """What was done about personal data."""
-    done = [f"{name}: {what}" for name, what in _PII.items() if facts.did(name)]
+    done = [f"{what} ({name})" for name, what in _PII.items() if facts.did(name)]
     if not done:
         return (
             "Personal data was neither searched for nor removed; texts of any origin may hold names, "
@@ -55,7 +55,7 @@ def persons(facts: Facts) -> str:
         )
     return (
         f"Structured personal data (mail addresses, numbers of telephones, cards and accounts and the like) was "
-        f"{'; '.join(done)}. Names and what only its context makes personal may be left."
+        f"{' and '.join(done)}. Names and what only its context makes personal may be left."
     )
 
 
@@ -64,7 +64,9 @@ def limits(facts: Facts) -> list[str]:
     found = []
     if facts.quarantine:
         causes = ", ".join(f"{cause} {count:,}" for cause, count in facts.quarantine.items())
-        found.append(f"{sum(facts.quarantine.values()):,} things could not be read ({causes}).")
+        found.append(
+            f"Things that could not be read: {sum(facts.quarantine.values()):,} ({causes})."
+        )
     if facts.lost:
         share = sum(facts.lost.values()) / (facts.records + sum(facts.lost.values()))
         found.append(f"{share:.1%} of the records that were read were taken out by rules.")
