@@ -9,7 +9,9 @@ STEPS: dict[str, str] = {
     "data.cut": "tenfold.data.cut:cut",
     "data.dedup": "tenfold.data.deduplicate:dedup",
     "data.ingest": "tenfold.data.ingest:ingest",
+    "data.labels": "tenfold.data.labels:labels",
     "data.refine": "tenfold.data.refine:refine",
+    "data.review": "tenfold.data.review:review",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",
 }
 """Step name -> module:function, imported only when a factory uses it."""

@@ -42,8 +42,8 @@ def test_alpha_as_krippendorff_computes_it(level, printed):
 
 def test_alpha_of_two_observers_as_krippendorff_computes_it():
     """The same paper, section B (nominal, two observers): alpha = 0.692."""
-    one = "a a b b d c c c e d d a".split()
-    other = "b a b b b c c c e d d d".split()
+    one = ["a", "a", "b", "b", "d", "c", "c", "c", "e", "d", "d", "a"]
+    other = ["b", "a", "b", "b", "b", "c", "c", "c", "e", "d", "d", "d"]
     codes = np.array([[ord(letter) for letter in one], [ord(letter) for letter in other]], float).T
     assert krippendorff_alpha(codes) == pytest.approx(0.692, abs=0.0005)
 

@@ -48,7 +48,6 @@ class LabelModel:
     """(num_classes,)"""
     probabilities: np.ndarray
     """(num_items, num_classes); the prior where all abstained."""
-    rounds: int
 
 
 def label_model(
@@ -73,8 +72,7 @@ def label_model(
     heard = voted.any(1)
     shares = np.full(num_classes, 1 / num_classes) if prior is None else np.asarray(prior, float)
     accuracy = np.full(cast.shape[1], 0.7)
-    rounds = 0
-    for rounds in range(1, max_rounds + 1):
+    for _ in range(max_rounds):
         before = accuracy
         right = (belief[items, safe] * voted).sum(0)
         # One right and one wrong vote more than seen: no accuracy becomes 0 or 1.
@@ -95,7 +93,6 @@ def label_model(
         coverage=voted.mean(0) if len(cast) else np.zeros(cast.shape[1]),
         prior=shares,
         probabilities=belief,
-        rounds=rounds,
     )
 
 
