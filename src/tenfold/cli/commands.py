@@ -27,6 +27,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "show": Command(BUILD, "show:show", "The factory, or one asset, alias, digest or run"),
     "report": Command(BUILD, "report:report", "A run as one HTML file with plots"),
+    "labels": Command(
+        BUILD, "labels:labels", "What annotators said in a review queue, as JSON Lines"
+    ),
     "promote": Command(
         RELEASE, "release:promote", "Point an alias at an asset, if its checks are green"
     ),

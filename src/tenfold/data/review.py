@@ -81,9 +81,11 @@ def review(records: Snapshot, ctx: Context, *, config: ReviewConfig) -> Draft:
     from tenfold.data.label.rows import of_quarantine, of_records
 
     given = ballots(read_log(config.labels, ctx), config.choices)
+    known = frozenset(given.records)
     strange = [] if not config.quarantined else of_quarantine(records)
+    strange = [row for row in strange if row["id"] not in known]
     found = [
-        *_dropped(records, config),
+        *_dropped(records, config, known),
         Ranking(QUARANTINED, [row["id"] for row in strange], [1.0] * len(strange)),
         *_labelled(records, given, config, ctx.seed),
     ]
@@ -114,18 +116,21 @@ def review(records: Snapshot, ctx: Context, *, config: ReviewConfig) -> Draft:
         "choices": list(config.choices),
         "question": config.question,
         "overlap": config.overlap,
+        "reasons": dict(sorted(asked.items())),
     }
     return draft
 
 
-def _dropped(records: Snapshot, config: ReviewConfig) -> Iterator[Ranking]:
-    """One ranking per cause, by id: ids are as good as drawn."""
+def _dropped(
+    records: Snapshot, config: ReviewConfig, known: frozenset[str]
+) -> Iterator[Ranking]:
+    """One ranking per cause, by id (ids are as good as drawn); without those that are labelled already."""
     if not config.causes:
         return
     ids: dict[str, list[str]] = {}
     for batch in records.batches(["id", "drop"], kept_only=False):
         for record, cause in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if cause and any(fnmatch.fnmatchcase(cause, each) for each in config.causes):
+            if cause and record not in known and any(fnmatch.fnmatchcase(cause, each) for each in config.causes):
                 ids.setdefault(cause, []).append(record)
     for cause in sorted(ids):
         chosen = heapq.nsmallest(config.size, ids[cause])
@@ -135,7 +140,7 @@ def _dropped(records: Snapshot, config: ReviewConfig) -> Iterator[Ranking]:
 def _labelled(records: Snapshot, given: Ballots, config: ReviewConfig, seed: int) -> list[Ranking]:
     """Of the records that stay: what the labels so far, or their absence, make urgent."""
     from tenfold.data.label.features import features
-    from tenfold.data.label.queue import pool, rankings
+    from tenfold.data.label.urgency import pool, rankings
     from tenfold.data.label.rows import payloads
 
     known = set(given.records)

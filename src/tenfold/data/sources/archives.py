@@ -62,9 +62,7 @@ def _tar(stream: Stream) -> Iterator[Stream | Quarantined]:
             archive.members = []  # it would keep them all
             place = f"{stream.place}/{_clean(info.name)}"
             if info.issparse():
-                yield Quarantined(
-                    place, "special_file", "a sparse file, whose size is made of nothing"
-                )
+                yield Quarantined(place, "special_file", "a sparse file, whose size is made of nothing")
             elif info.isreg():
                 file = archive.extractfile(info)
                 assert file is not None

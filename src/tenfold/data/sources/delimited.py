@@ -168,7 +168,9 @@ def _rows(lines: _Lines, delimiter: str) -> Iterator[_Row | Quarantined]:
             yield _row(first[0], first[1], lines, delimiter)
 
 
-def _row(number: int, first: encoding.Text, lines: _Lines, delimiter: str) -> _Row | Quarantined:
+def _row(
+    number: int, first: encoding.Text, lines: _Lines, delimiter: str
+) -> _Row | Quarantined:
     """The row that begins in this line; it takes further lines while a quote is open.
 
     A failed row puts all lines but its first one back. That stays linear: a line within quotes that does

@@ -79,9 +79,7 @@ def decode(data: bytes, declared: str | None = None) -> Text | Undecodable:
     text = data.decode("utf-8", "replace")
     broken = text.count("\ufffd")
     if sum(1 for sign in text[:_SAMPLE_BYTES] if sign > "\x7f" and sign != "\ufffd") > 4 * broken:
-        return _clean(
-            text, ("damaged",), "utf-8"
-        )  # far more whole sequences than chance would give
+        return _clean(text, ("damaged",), "utf-8")  # far more whole sequences than chance would give
     for guess in (_known(detect_encoding(sample)), "windows-1252"):
         if guess is not None and guess != "utf-8":
             try:

@@ -37,13 +37,9 @@ class Fields:
         text = value.get(self.text)
         if not isinstance(text, str):
             fact = f"no text under {self.text!r}, it has: {', '.join(map(str, value))}"[:300]
-            return Quarantined(
-                place, "field", fact.encode("utf-8", "replace").decode(), _raw(raw, value)
-            )
+            return Quarantined(place, "field", fact.encode("utf-8", "replace").decode(), _raw(raw, value))
         if not text or text.isspace():
-            return Quarantined(
-                place, "empty", f"nothing but blanks under {self.text!r}", _raw(raw, value)
-            )
+            return Quarantined(place, "empty", f"nothing but blanks under {self.text!r}", _raw(raw, value))
         if "\0" in text:
             text, repaired = text.replace("\0", "\ufffd"), (*repaired, "nul")
         meta = {name: item for name, item in value.items() if name != self.text}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from tenfold.data.sources import archives
-from tenfold.data.sources.bucket import S3, Bucket
+from tenfold.data.sources.bucket import Bucket, S3
 from tenfold.data.sources.connector import Item, Quarantined
 from tenfold.data.sources.limits import Limits
 from tenfold.data.sources.packing import Found, Packer
@@ -98,7 +98,9 @@ class FileSource:
         raise NotImplementedError
 
     def _entries(self) -> Iterator[Entry | Quarantined]:
-        return self._storage().entries((self.match or self.MATCH) + archives.TARS + archives.ZIPS)
+        return self._storage().entries(
+            (self.match or self.MATCH) + archives.TARS + archives.ZIPS
+        )
 
     def _storage(self) -> Storage:
         if self.path.startswith("s3://"):
@@ -111,10 +113,8 @@ class FileSource:
                 stream = Stream(entry.name, file, self.limits)
                 if archives.is_archive(entry.name):
                     for member in archives.members(stream, self.match or self.MATCH):
-                        yield from (
-                            [member]
-                            if isinstance(member, Quarantined)
-                            else self._guarded(member, shape)
+                        yield from [member] if isinstance(member, Quarantined) else self._guarded(
+                            member, shape
                         )
                     yield from _faults(stream)
                 else:
@@ -133,9 +133,7 @@ class FileSource:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             fact = f"its reader gave up: {type(error).__name__}: {error}"
-            yield Quarantined(
-                stream.place, "reader", fact.encode("utf-8", "replace").decode()[:500]
-            )
+            yield Quarantined(stream.place, "reader", fact.encode("utf-8", "replace").decode()[:500])
         yield from _faults(stream)
 
 

@@ -111,17 +111,13 @@ def _exact(line: bytes, place: str) -> tuple[dict[str, Any], tuple[str, ...]] | 
     numbers: list[str] = []
     try:
         value = json.loads(
-            decoded.text,
-            object_pairs_hook=_unique,
-            parse_constant=lambda name: numbers.append(name),
+            decoded.text, object_pairs_hook=_unique, parse_constant=lambda name: numbers.append(name)
         )
         if b"\\u" in line and (mended := _whole(value)) != value:
             value, repaired = mended, (*repaired, "surrogate")
     except _Twice as error:
         name = str(error).encode("utf-8", "replace").decode()
-        return Quarantined(
-            place, "duplicate_key", f"{name[:100]!r} stands twice in one object", line
-        )
+        return Quarantined(place, "duplicate_key", f"{name[:100]!r} stands twice in one object", line)
     except RecursionError:
         return Quarantined(place, "nesting", "objects or lists too deep inside each other", line)
     except ValueError as error:

@@ -22,9 +22,7 @@ class Keys:
     def fresh(self, key: str) -> bool:
         """True the first time."""
         if self._known is None:
-            self._known = sqlite3.connect(
-                "", isolation_level=None
-            )  # "": temporary, on disk when large
+            self._known = sqlite3.connect("", isolation_level=None)  # "": temporary, on disk when large
             self._known.execute("CREATE TABLE known (key TEXT PRIMARY KEY) WITHOUT ROWID")
             self._known.execute("BEGIN")
         done = self._known.execute("INSERT OR IGNORE INTO known VALUES (?)", (key,))

@@ -33,7 +33,9 @@ KINDS: dict[str, str] = {
 _NOT_SETTINGS = ("directory",)
 
 
-def connector(given: Mapping[str, Any], *, where: str = "source", directory: str = "") -> Connector:
+def connector(
+    given: Mapping[str, Any], *, where: str = "source", directory: str = ""
+) -> Connector:
     """The connector that `given` describes. `directory`: where relative paths start.
 
     Raises UnknownName for the kind, ConfigError for any other fault, each with `where`.
@@ -55,9 +57,7 @@ def connector(given: Mapping[str, Any], *, where: str = "source", directory: str
     settings = {setting: value for setting, value in given.items() if setting != "kind"}
     plain = read_settings(known, settings, where)
     try:
-        made = cls(
-            **{setting: build(known[setting].type, value) for setting, value in plain.items()}
-        )
+        made = cls(**{setting: build(known[setting].type, value) for setting, value in plain.items()})
     except ConfigError as error:
         error.where = where if error.where is None else f"{where}: {error.where}"
         raise

@@ -68,9 +68,7 @@ class ParquetFiles(FileSource):
             rows = max(1, min(_ROWS, self.limits.row_bytes // average))
             done = begin
             try:
-                for batch in file.iter_batches(
-                    batch_size=rows, row_groups=[group], use_threads=False
-                ):
+                for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
                     for value in batch.to_pylist():
                         yield self._record(value, f"{stream.place}#row={done}")
                         done += 1
@@ -82,9 +80,7 @@ class ParquetFiles(FileSource):
         if self.modality == "image":
             return self._image(dict(value), place)
         text = self.field if self.modality == "text" else None
-        return Fields(text=text, time=self.time_field, licence=self.licence_field).record(
-            value, place
-        )
+        return Fields(text=text, time=self.time_field, licence=self.licence_field).record(value, place)
 
     def _image(self, value: dict[str, Any], place: str) -> Found | Quarantined:
         held = value.pop(self.field, None)

@@ -38,19 +38,13 @@ class PdfFiles(FileSource):
             document = pdfium.PdfDocument(data)
         except pdfium.PdfiumError as error:
             if getattr(error, "err_code", None) == _PASSWORD:
-                yield Quarantined(
-                    stream.place, "password", "encrypted, and no password is known", data
-                )
+                yield Quarantined(stream.place, "password", "encrypted, and no password is known", data)
             else:
                 yield Quarantined(stream.place, "corrupt", f"no PDF: {error}"[:300], data)
             return
         try:
             pages = self._pages(document, stream.place, pdfium)
-            yield from (
-                pages
-                if self.unit == "page"
-                else _joined(pages, stream.place, self.limits.record_bytes)
-            )
+            yield from pages if self.unit == "page" else _joined(pages, stream.place, self.limits.record_bytes)
         finally:
             document.close()
 

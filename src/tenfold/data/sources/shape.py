@@ -53,7 +53,9 @@ class Shape:
         self._type = struct
         self._names = frozenset(field.name for field in struct)
 
-    def column(self, rows: Sequence[Mapping[str, Any]]) -> tuple[pa.Array, list[str | None] | None]:
+    def column(
+        self, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[pa.Array, list[str | None] | None]:
         """The rows as a struct array; where some do not fit, only those that do, and a fault per row."""
         if self._type is None:
             self.fix(_inferred(rows))
@@ -63,9 +65,7 @@ class Shape:
             rows = [self._as_text(row) for row in rows]
             faults = [self._fault(row) for row in rows]
             return (
-                pa.array(
-                    [row for row, f in zip(rows, faults, strict=True) if f is None], self._type
-                ),
+                pa.array([row for row, f in zip(rows, faults, strict=True) if f is None], self._type),
                 faults,
             )
 

@@ -98,10 +98,7 @@ class Stream:
                 number += 1
             if len(line) > limit:
                 fact = f"a line of more than {limit} bytes"
-                yield (
-                    number,
-                    Quarantined(f"{self.place}:{number}", "too_long", fact, line[:RAW_BYTES]),
-                )
+                yield number, Quarantined(f"{self.place}:{number}", "too_long", fact, line[:RAW_BYTES])
                 while line and not line.endswith(b"\n"):
                     line = reader.readline(1 << 20)
             else:
@@ -127,9 +124,7 @@ class _Wide(io.RawIOBase):
             try:
                 self._ready = self._decoder.decode(data, final=not data).encode()
             except UnicodeDecodeError as error:
-                self.fault = Fault(
-                    "encoding", f"marked as {self._name}, but broken: {error.reason}"
-                )
+                self.fault = Fault("encoding", f"marked as {self._name}, but broken: {error.reason}")
             if not data:
                 break
         count = min(len(view), len(self._ready))

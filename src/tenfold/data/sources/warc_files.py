@@ -80,9 +80,7 @@ class WarcFiles(FileSource):
         status = http.status_code if http is not None else None
         if status is not None and status != 200:
             return Quarantined(place, "http_status", f"HTTP status {status}", body)
-        return self._typed(
-            (http.get("Content-Type") if http is not None else None) or "", place, body
-        )
+        return self._typed((http.get("Content-Type") if http is not None else None) or "", place, body)
 
     def _typed(self, content_type: str, place: str, body: bytes) -> Found | Quarantined:
         kind = content_type.partition(";")[0].strip().lower()

@@ -42,24 +42,7 @@ _UNITS = (
     "мг м/с км/ч кПа Па мбар Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ US$ C$ A$"
 )
 """Cut off behind a digit, with the currencies of more than one character."""
-_NOT = [
-    "ill",
-    "Ill",
-    "its",
-    "Its",
-    "hell",
-    "Hell",
-    "shell",
-    "Shell",
-    "shed",
-    "Shed",
-    "were",
-    "Were",
-    "well",
-    "Well",
-    "whore",
-    "Whore",
-]
+_NOT = "ill Ill its Its hell Hell shell Shell shed Shed were Were well Well whore Whore".split()
 
 
 def _patterns() -> Iterator[str]:
@@ -80,23 +63,7 @@ def _patterns() -> Iterator[str]:
             yield from (f"{stem}|'re", f"{stem}|re")
     for stem in ("he", "she", "it", *asking):
         yield from (f"{stem}|'s", f"{stem}|s")
-    modal = [
-        "ca",
-        "could",
-        "do",
-        "does",
-        "did",
-        "had",
-        "may",
-        "might",
-        "must",
-        "need",
-        "ought",
-        "sha",
-        "should",
-        "wo",
-        "would",
-    ]
+    modal = "ca could do does did had may might must need ought sha should wo would".split()
     for stem in (*modal, "ai", "are", "is", "was", "were", "have", "has", "dare"):
         yield from (f"{stem}|n't", f"{stem}|nt")
     for stem in modal:

@@ -134,7 +134,7 @@ def _dots(data, start, end):
     if end - start < 3:
         return False
     a, b, c = data[end - 3], data[end - 2], data[end - 1]
-    return (a == 46 and b == 46 and c == 46) or (a == 0xE2 and b == 0x80 and c == 0xA6)
+    return a == 46 and b == 46 and c == 46 or a == 0xE2 and b == 0x80 and c == 0xA6
 
 
 @njit(cache=True, nogil=True)

@@ -79,9 +79,7 @@ def _grams(marked, size, vectors, kept, shortest, longest, total):
 
 
 @njit(cache=True, nogil=True)
-def _sum_word(
-    data, start, end, vectors, words, word_hashes, kept, shortest, longest, marked, total
-):
+def _sum_word(data, start, end, vectors, words, word_hashes, kept, shortest, longest, marked, total):
     """The vectors of one word and of its n-grams, summed; returns how many there were."""
     total[:] = 0
     value = _OFFSET
@@ -157,13 +155,7 @@ def _predict(
         for part in range(windows):
             at, until = start, end
             if windows == 3:
-                at = (
-                    start
-                    if part == 0
-                    else end - window
-                    if part == 2
-                    else start + (size - window) // 2
-                )
+                at = start if part == 0 else end - window if part == 2 else start + (size - window) // 2
                 until = at + window
                 # Not in mid-word where white space is near, never in mid-character.
                 near = at
@@ -203,17 +195,7 @@ def _predict(
                         hidden[column] += sums[place, column]
                     continue
                 count = _sum_word(
-                    data,
-                    begin,
-                    at,
-                    vectors,
-                    words,
-                    word_hashes,
-                    kept,
-                    shortest,
-                    longest,
-                    marked,
-                    total,
+                    data, begin, at, vectors, words, word_hashes, kept, shortest, longest, marked, total
                 )
                 num += count
                 for column in range(dim):
