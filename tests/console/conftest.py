@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +31,35 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+
+
+UNLABELLED = """() => [...document.querySelectorAll('a, button, input, select, svg[role], nav, [tabindex="0"]')]
+  .filter(e => e.checkVisibility() && !(e.getAttribute('aria-label') || e.textContent || '').trim())
+  .map(e => e.outerHTML.slice(0, 120))"""
+CONTRAST = """() => {
+  const lum = (r, g, b) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const read = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const ground = e => {
+    for (; e; e = e.parentElement) {
+      const c = read(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] > 0.99) return c;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement;
+    if (!walker.currentNode.nodeValue.trim() || e.closest('svg, .skip') || !e.checkVisibility()) continue;
+    const fore = lum(...read(getComputedStyle(e).color).slice(0, 3)), back = lum(...ground(e).slice(0, 3));
+    const ratio = (Math.max(fore, back) + 0.05) / (Math.min(fore, back) + 0.05);
+    if (ratio < 4.5) poor.push(`${ratio.toFixed(2)} ${e.outerHTML.slice(0, 90)}`);
+  }
+  return poor;
+}"""
+OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
 
 
 def load_history() -> ModuleType:
@@ -70,14 +102,9 @@ def past(history: ModuleType) -> Any:
     ledger.close()
 
 
-@pytest.fixture(scope="session")
-def site(history: ModuleType) -> Any:
-    """One server for the session, on a free port of loopback. Its ledger grows while tests run."""
-    ledger = MemoryLedger()
-    now_s = time.time()
-    written = history.write(ledger, now_s=now_s)
-    history.start_run(ledger, written, now_s)
-    console = make_app(Queries(ledger))
+@contextlib.contextmanager
+def _served(console: Console) -> Iterator[str]:
+    """Its URL on a free port of loopback."""
     server = uvicorn.Server(
         uvicorn.Config(console, lifespan="off", log_level="warning", timeout_graceful_shutdown=2)
     )
@@ -89,10 +116,28 @@ def site(history: ModuleType) -> Any:
         while not server.started:
             assert thread.is_alive(), "the server did not start"
             time.sleep(0.01)
-        yield Site(f"http://127.0.0.1:{port}/console", ledger, written, console, now_s)
+        yield f"http://127.0.0.1:{port}/console"
         console.close()
         server.should_exit = True
         thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def served() -> Callable[[Console], AbstractContextManager[str]]:
+    """`with served(console) as url`"""
+    return _served
+
+
+@pytest.fixture(scope="session")
+def site(history: ModuleType) -> Any:
+    """One server for the session. Its ledger grows while tests run."""
+    ledger = MemoryLedger()
+    now_s = time.time()
+    written = history.write(ledger, now_s=now_s)
+    history.start_run(ledger, written, now_s)
+    console = make_app(Queries(ledger))
+    with _served(console) as url:
+        yield Site(url, ledger, written, console, now_s)
     ledger.close()
 
 
@@ -106,6 +151,12 @@ def chromium(require: Any) -> Any:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def looks() -> tuple[str, str, str]:
+    """Scripts for a page: controls without a name, text of poor contrast, pixels that stick out sideways."""
+    return UNLABELLED, CONTRAST, OVERFLOW
 
 
 class Watched:

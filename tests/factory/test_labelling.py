@@ -43,13 +43,13 @@ def made(tmp_path, overlap=1, size=20):
 @pytest.fixture
 def labelling(tmp_path, clock):
     with made(tmp_path) as factory:
-        yield Labelling(factory.ledger, factory.blobs, "f", now=clock)
+        yield Labelling(factory.ledger, factory.blobs, "f", factory.graph, now=clock)
 
 
 @pytest.fixture
 def doubly(tmp_path, clock):
     with made(tmp_path, overlap=2) as factory:
-        yield Labelling(factory.ledger, factory.blobs, "f", now=clock)
+        yield Labelling(factory.ledger, factory.blobs, "f", factory.graph, now=clock)
 
 
 def test_a_record_is_before_one_person_at_a_time(labelling, clock):
@@ -152,7 +152,7 @@ def test_a_crowd_labels_everything_exactly_as_often_as_wanted(tmp_path, overlap)
             failed.append(error)
 
     with made(tmp_path, overlap) as factory:
-        labelling = Labelling(factory.ledger, factory.blobs, "f")
+        labelling = Labelling(factory.ledger, factory.blobs, "f", factory.graph)
         crowd = [threading.Thread(target=annotate, args=(labelling, f"a{n}")) for n in range(8)]
         for each in crowd:
             each.start()
@@ -162,7 +162,7 @@ def test_a_crowd_labels_everything_exactly_as_often_as_wanted(tmp_path, overlap)
         assert max(most.values()) <= overlap, "never before more than are wanted"
         with Factory("f", store=str(tmp_path / "store"), directory=tmp_path) as again:
             stands = labelling._stands("review", labelling.queue("review").digest)
-            found = Labelling(again.ledger, again.blobs, "f").progress("review")
+            found = Labelling(again.ledger, again.blobs, "f", factory.graph).progress("review")
         per_record = Counter(record for (record, _), e in stands.items() if e.action == "label")
         assert max(per_record.values()) <= overlap
         assert found.done == sum(per_record.values()) >= 0.9 * found.wanted

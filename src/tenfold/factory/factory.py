@@ -219,10 +219,10 @@ class Factory:
 
         return Queries(self.ledger, plan=self.plan, factory=self.name)
 
-    @cached_property
+    @property
     def labelling(self) -> Labelling:
         """The review queues of this factory, for the console, the command line and notebooks."""
-        return Labelling(self.ledger, self.blobs, self.name, now=self._clock.now)
+        return Labelling(self.ledger, self.blobs, self.name, self.graph, now=self._clock.now)
 
     def plan(self, *targets: str) -> Plan:
         """What a run would do and why. Touches nothing."""

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenfold.core.asset import view
+from tenfold.core.asset import Snapshot, view
 from tenfold.core.facts import LabelEvent, StepResult
+from tenfold.core.graph import Graph
 from tenfold.core.ports import Blobs, Ledger
 from tenfold.data.label import log, turns
 from tenfold.errors import InputError, LeaseHeld, UnknownName
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tenfold.data.label.agreement import Estimate
     from tenfold.data.label.queue import Item, Queue
 
-STEP = "data.review"
 LEASE_S = 120.0
 """How long a record waits for an annotator who says nothing; the page says every quarter of it that it is there."""
 MAX_NAME = 40
@@ -67,8 +67,16 @@ class Labelling:
     """The review queues that a factory's newest results hold."""
 
     def __init__(
-        self, ledger: Ledger, blobs: Blobs, factory: str, *, now: Callable[[], float] = time.time
+        self,
+        ledger: Ledger,
+        blobs: Blobs,
+        factory: str,
+        graph: Graph,
+        *,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """Queues are the snapshots of `graph` that ask something, as data.review makes them."""
+        self._names = [n.name for n in graph.nodes.values() if n.step.output == Snapshot.kind]
         self._ledger = ledger
         self._blobs = blobs
         self._factory = factory
@@ -80,14 +88,14 @@ class Labelling:
     def queues(self) -> list[QueueSummary]:
         """Newest first."""
         found = []
-        for result in self._results().values():
+        for name, result in self._results().items():
             asked = result.output.meta["review"]
-            stands = self._stands(result.asset, result.output.digest)
+            stands = self._stands(name, result.output.digest)
             done = sum(event.action == log.LABEL for event in stands.values())
             records = int(result.output.meta["records"])
             found.append(
                 QueueSummary(
-                    name=result.asset, digest=result.output.digest, question=asked["question"],
+                    name=name, digest=result.output.digest, question=asked["question"],
                     choices=tuple(asked["choices"]), records=records,
                     reasons=tuple(asked["reasons"].items()), done=done,
                     wanted=records * asked["overlap"], made_at_s=result.finished_at_s,
@@ -134,8 +142,6 @@ class Labelling:
         queue, who = self.queue(name), annotator_name(annotator)
         if label is not None and label not in queue.choices:
             raise InputError("not one of the choices", where=name, seen=label)
-        if record not in queue.order:
-            raise UnknownName("record", record, ())
         slot = self._seat(name, queue, record, who)
         if slot is None and label is not None:
             raise LeaseHeld(
@@ -148,7 +154,7 @@ class Labelling:
             seconds=min(max(0.0, seconds), 86_400.0), at_s=self._now(),
         )  # fmt: skip
         self._ledger.append([event])
-        self._release(queue, record, who)
+        self._release(name, queue, record, who)
         return event
 
     def undo(self, name: str, annotator: str) -> Item | None:
@@ -196,11 +202,14 @@ class Labelling:
             yield log.to_line(event)
 
     def _results(self) -> dict[str, StepResult]:
-        found: dict[str, StepResult] = {}
-        for result in self._ledger.read(StepResult, factory=self._factory, step=STEP, newest=True):
-            if "review" in result.output.meta:
-                found.setdefault(result.asset, result)
-        return found
+        """By name, newest first. What a run settled on may have been made under another name."""
+        found = {name: self._ledger.current(self._factory, name) for name in self._names}
+        made = {
+            name: result
+            for name, result in found.items()
+            if result is not None and "review" in result.output.meta
+        }
+        return dict(sorted(made.items(), key=lambda pair: -pair[1].finished_at_s))
 
     def _events(self, name: str, digest: str | None = None) -> list[LabelEvent]:
         where = {"factory": self._factory, "queue": name} | ({"digest": digest} if digest else {})
@@ -212,11 +221,14 @@ class Labelling:
     def _seat(
         self, name: str, queue: Queue, record: str, who: str, stands: turns.Stands | None = None
     ) -> int | None:
-        """A slot of the record that is this annotator's to label in, leased; None: there is none."""
+        """A slot of the record that is this annotator's to label in, leased; None: there is none. Raises
+        UnknownName for a strange record."""
+        if record not in queue:
+            raise UnknownName("record", record, ())
         if stands is None:
             stands = self._stands(name, queue.digest)
         for slot in turns.slots_for(stands, record, who, queue.overlap):
-            key = _key(queue, record, slot)
+            key = self._key(name, queue, record, slot)
             if self._ledger.acquire(key, who, LEASE_S, self._now()) is None:
                 # A label may have come into it between looking and leasing; from here on none can.
                 fresh = self._stands(name, queue.digest)
@@ -225,9 +237,12 @@ class Labelling:
                 self._ledger.release(key, who)
         return None
 
-    def _release(self, queue: Queue, record: str, who: str) -> None:
+    def _release(self, name: str, queue: Queue, record: str, who: str) -> None:
         for slot in range(queue.overlap):
-            self._ledger.release(_key(queue, record, slot), who)
+            self._ledger.release(self._key(name, queue, record, slot), who)
+
+    def _key(self, name: str, queue: Queue, record: str, slot: int) -> str:
+        return f"label:{self._factory}:{name}:{queue.digest}:{record}:{slot}"
 
     def _agreed(
         self, queue: Queue, stands: Mapping[tuple[str, str], LabelEvent]
@@ -258,10 +273,6 @@ def annotator_name(given: str) -> str:
             hint="any name will do that tells you from the others",
         )  # fmt: skip
     return name
-
-
-def _key(queue: Queue, record: str, slot: int) -> str:
-    return f"label:{queue.digest}:{record}:{slot}"
 
 
 def _counted(values: Iterator[str]) -> tuple[tuple[str, int], ...]:

@@ -70,6 +70,9 @@ class Queue:
                         ranks[each[record.ID]] = each[RANK]
         self.order: tuple[str, ...] = tuple(sorted(ranks, key=ranks.__getitem__))
 
+    def __contains__(self, record: str) -> bool:
+        return record in self._places
+
     def item(self, of: str) -> Item:
         """Raises UnknownName for a record that is not in this queue."""
         if of not in self._places:
