@@ -66,7 +66,9 @@ def desk(tmp_path_factory, served):
     folder = tmp_path_factory.mktemp("desk")
     texts = [HOSTILE, *(f"{word} is text {n}" for n, word in enumerate("abcdefghijklmno"))]
     (folder / "texts.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
-    (folder / "people.csv").write_text(f'name,note\nAda,"{HOSTILE.replace(chr(34), chr(39))}"\nBo,\n')
+    (folder / "people.csv").write_text(
+        f'name,note\nAda,"{HOSTILE.replace(chr(34), chr(39))}"\nBo,\n'
+    )
     with tarfile.open(folder / "signs.tar", "w") as archive:
         for number in range(6):
             info = tarfile.TarInfo(f"{number}.png")
@@ -80,7 +82,12 @@ def desk(tmp_path_factory, served):
     ):  # fmt: skip
         source = {"kind": kind, "path": path, "licence": "CC0-1.0"}
         factory.add("data.ingest", name=f"{name}.records", config={"sources": [source]})
-        asked = {"choices": CHOICES, "overlap": overlap, "max_similarity": 1.0, "question": "What is it?"}
+        asked = {
+            "choices": CHOICES,
+            "overlap": overlap,
+            "max_similarity": 1.0,
+            "question": "What is it?",
+        }
         factory.add("data.review", name=name, needs=[f"{name}.records"], config=asked)
     outcome = factory.run()
     assert outcome.ok, outcome
@@ -107,7 +114,9 @@ def after(page, act):
     """What `act` leads to, once it is there."""
     before = rank(page)
     act()
-    page.wait_for_function("was => document.querySelector('#desk h2').textContent !== was", arg=before)
+    page.wait_for_function(
+        "was => document.querySelector('#desk h2').textContent !== was", arg=before
+    )
     return rank(page)
 
 
@@ -136,7 +145,9 @@ def test_everything_by_keyboard(desk, browse):
     assert {e.annotator for e in said} == {"Ann Müller"}
     assert all(0 < e.seconds < 60 for e in said if e.action == "label")
     page.locator(".region-progress", has_text="of 16 wanted").wait_for()
-    page.locator(".region-progress .tile", has_text="Labels").get_by_text("3", exact=True).wait_for()
+    page.locator(".region-progress .tile", has_text="Labels").get_by_text(
+        "3", exact=True
+    ).wait_for()
     assert watched.complaints == []
     assert watched.outside(desk.url.removesuffix("/console")) == []
     assert not [url for url in watched.requests if "Ann" in url or "ller" in url]
@@ -161,7 +172,9 @@ def test_nothing_in_a_record_a_choice_or_a_name_runs(desk, browse):
     assert page.locator("#me").inner_text() == "<b>Mallory</b>"
     assert CHOICES[1] in page.locator("#desk .choices").inner_text()
     assert page.evaluate("window.broken") is None
-    assert page.locator("#desk script, #desk .shown img, #main b b, .region-progress b").count() == 0
+    assert (
+        page.locator("#desk script, #desk .shown img, #main b b, .region-progress b").count() == 0
+    )
     assert watched.complaints == []
 
 

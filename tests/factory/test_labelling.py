@@ -57,7 +57,9 @@ def test_a_record_is_before_one_person_at_a_time(labelling, clock):
     assert first.record == labelling.queue("review").order[0]
     second = labelling.next("review", "bo")
     assert second.record != first.record
-    assert labelling.next("review", "ann").record == first.record, "hers, whatever became of the page"
+    assert labelling.next("review", "ann").record == first.record, (
+        "hers, whatever became of the page"
+    )
     clock.now_s += LEASE_S + 1
     assert labelling.next("review", "bo").record == first.record, "she has left"
     with pytest.raises(LeaseHeld, match="somebody else"):
@@ -193,7 +195,12 @@ def test_rounds(tmp_path):
     with Factory("f", store=str(tmp_path / "store"), directory=tmp_path) as factory:
         source = {"kind": "jsonl", "path": "given.jsonl", "licence": "CC0-1.0"}
         factory.add("data.ingest", name="records", config={"sources": [source]})
-        asked = {"choices": ["yes", "no"], "size": 8, "labels": "labels.jsonl", "max_similarity": 1.0}
+        asked = {
+            "choices": ["yes", "no"],
+            "size": 8,
+            "labels": "labels.jsonl",
+            "max_similarity": 1.0,
+        }
         factory.add("data.review", name="review", needs=["records"], config=asked)
         told = {"choices": ["yes", "no"], "labels": "labels.jsonl"}
         factory.add("data.labels", name="labelled", needs=["records"], config=told)

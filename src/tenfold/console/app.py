@@ -65,7 +65,8 @@ def make_app(
     With `labelling` there are pages to label records, and they write; without it the console only reads."""
     live = Live()
     env = environment(prefix)
-    views, navigation = dict(VIEWS), NAVIGATION
+    views = dict(VIEWS)
+    navigation: tuple[tuple[str, str, str], ...] = NAVIGATION
     deeds: list[Route] = []
     if labelling is not None:
         from tenfold.console.deeds import Deeds

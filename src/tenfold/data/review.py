@@ -121,16 +121,18 @@ def review(records: Snapshot, ctx: Context, *, config: ReviewConfig) -> Draft:
     return draft
 
 
-def _dropped(
-    records: Snapshot, config: ReviewConfig, known: frozenset[str]
-) -> Iterator[Ranking]:
+def _dropped(records: Snapshot, config: ReviewConfig, known: frozenset[str]) -> Iterator[Ranking]:
     """One ranking per cause, by id (ids are as good as drawn); without those that are labelled already."""
     if not config.causes:
         return
     ids: dict[str, list[str]] = {}
     for batch in records.batches(["id", "drop"], kept_only=False):
         for record, cause in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if cause and record not in known and any(fnmatch.fnmatchcase(cause, each) for each in config.causes):
+            if (
+                cause
+                and record not in known
+                and any(fnmatch.fnmatchcase(cause, each) for each in config.causes)
+            ):
                 ids.setdefault(cause, []).append(record)
     for cause in sorted(ids):
         chosen = heapq.nsmallest(config.size, ids[cause])
@@ -140,8 +142,8 @@ def _dropped(
 def _labelled(records: Snapshot, given: Ballots, config: ReviewConfig, seed: int) -> list[Ranking]:
     """Of the records that stay: what the labels so far, or their absence, make urgent."""
     from tenfold.data.label.features import features
-    from tenfold.data.label.urgency import pool, rankings
     from tenfold.data.label.rows import payloads
+    from tenfold.data.label.urgency import pool, rankings
 
     known = set(given.records)
     every = (record for batch in records.batches(["id"]) for record in batch.column(0).to_pylist())

@@ -12,7 +12,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenfold.core.asset import Snapshot, view
 from tenfold.core.facts import LabelEvent, StepResult
@@ -212,7 +212,9 @@ class Labelling:
         return dict(sorted(made.items(), key=lambda pair: -pair[1].finished_at_s))
 
     def _events(self, name: str, digest: str | None = None) -> list[LabelEvent]:
-        where = {"factory": self._factory, "queue": name} | ({"digest": digest} if digest else {})
+        where: dict[str, Any] = {"factory": self._factory, "queue": name}
+        if digest is not None:
+            where["digest"] = digest
         return self._ledger.read(LabelEvent, **where)
 
     def _stands(self, name: str, digest: str) -> Mapping[tuple[str, str], LabelEvent]:

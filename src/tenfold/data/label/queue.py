@@ -92,6 +92,8 @@ class Queue:
             modality=found[record.MODALITY],
             text=text[:MAX_CHARACTERS],
             cut=max(0, len(text) - MAX_CHARACTERS),
-            row=tuple((name, "" if value is None else str(value)) for name, value in values.items()),
+            row=tuple(
+                (name, "" if value is None else str(value)) for name, value in values.items()
+            ),
             image=found.get(record.IMAGE) or b"",
         )

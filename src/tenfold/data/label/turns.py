@@ -18,17 +18,13 @@ Stands = Mapping[tuple[str, str], LabelEvent]
 
 def slots_for(stands: Stands, record: str, annotator: str, overlap: int) -> list[int]:
     """Slots of a record that no other annotator's label stands in, this one's own first."""
-    taken = {
-        who: e.slot for (of, who), e in stands.items() if of == record and e.action == LABEL
-    }
+    taken = {who: e.slot for (of, who), e in stands.items() if of == record and e.action == LABEL}
     own = taken.pop(annotator, None)
     free = [slot for slot in range(overlap) if slot not in taken.values()]
     return sorted(free, key=lambda slot: slot != own)
 
 
-def open_for(
-    order: Sequence[str], stands: Stands, annotator: str, overlap: int
-) -> Iterator[str]:
+def open_for(order: Sequence[str], stands: Stands, annotator: str, overlap: int) -> Iterator[str]:
     """Records in order that want another label and that this annotator has neither labelled nor skipped."""
     labels: Counter[str] = Counter()
     met = set()
