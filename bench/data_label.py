@@ -20,8 +20,8 @@ import harness
 from harness import Figure, Unavailable, spread
 
 SEED = 4
-BOOKS = 12
-PASSAGE_WORDS = 40
+BOOKS = 6
+PASSAGE_WORDS = 80
 NOISE = 0.1
 
 
@@ -33,7 +33,7 @@ def measure(quick: bool) -> dict[str, Figure]:
     except ModuleNotFoundError as missing:
         raise Unavailable(f"{missing.name} is not installed") from None
     found: dict[str, Figure] = {}
-    pool, test = (1000, 500) if quick else (4000, 2000)
+    pool, test = (1000, 500) if quick else (3000, 1500)
     for name, (features, truth) in (
         ("images", _digits(pool + test)),
         ("text", _passages(pool + test)),
@@ -52,7 +52,7 @@ def _curves(
     from tenfold.data.label.classifier import Classifier
     from tenfold.data.label.targets import diverse, margin
 
-    start, batch, rounds, seeds = (50, 50, 5, 3) if quick else (50, 50, 11, 10)
+    start, batch, rounds, seeds = (50, 50, 4, 2) if quick else (50, 50, 11, 6)
     classes = int(truth.max()) + 1
     saved, gained = [], []
     curves: dict[bool, list[list[float]]] = {True: [], False: []}
@@ -122,10 +122,10 @@ def _errors(name: str, features: Any, truth: Any, quick: bool) -> Iterator[tuple
     from tenfold.data.label.mistakes import mistakes
 
     classes = int(truth.max()) + 1
-    rows = slice(0, 1500 if quick else 6000)
+    rows = slice(0, 800 if quick else 4000)
     features, truth = features[rows], truth[rows]
     figures: dict[str, list[float]] = {"recall": [], "precision": [], "f1": [], "naive": []}
-    for seed in range(2 if quick else 5):
+    for seed in range(1 if quick else 3):
         draw = np.random.default_rng(SEED + seed)
         # Half of the classes are taken for the next one, at twice the rate: noise with a shape.
         given = np.where(

@@ -42,7 +42,7 @@ class ReviewConfig:
     """Label log of earlier rounds (JSON Lines, `tenfold labels`), beside the factory file; empty: none yet."""
     score: Literal["margin", "entropy"] = "margin"
     """How doubt of the classifier is measured."""
-    max_similarity: float = 0.9
+    max_similarity: float = 0.8
     """Cosine up to which two records may stand in one queue, above 0 to 1."""
     unlabelled: bool = True
     """Whether records without a label are asked about at all."""

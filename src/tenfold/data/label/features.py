@@ -34,10 +34,12 @@ def _row_text(row: dict[str, Any]) -> str:
 
 
 def _thumbnail(data: bytes | None) -> np.ndarray:
-    """float64 (SIDE * SIDE,), 0 to 1; grey all over for what is no image."""
+    """float64 (SIDE * SIDE,), -1 to 1 around the image's own mean, so that a cosine is a correlation; 0 for what
+    is no image."""
     try:
         with Image.open(io.BytesIO(data or b"")) as image:
             small = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
-        return np.full(SIDE * SIDE, 0.5)
-    return np.asarray(small, np.float64).ravel() / 255
+        return np.zeros(SIDE * SIDE)
+    pixels = np.asarray(small, np.float64).ravel() / 255
+    return pixels - pixels.mean()
