@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import importlib.util
+import io
+import json
 import shutil
 import socket
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
 
+from tenfold import Factory
 from tenfold.console.app import Console, make_app
+from tenfold.core.facts import LabelEvent
+from tenfold.factory.labelling import Labelling
 from tenfold.ledger.memory import MemoryLedger
 from tenfold.queries import Queries
 
@@ -194,3 +202,83 @@ def browse(chromium: Any) -> Any:
     yield open_page
     for context in contexts:
         context.close()
+
+
+HOSTILE = "<script>window.broken = 1</script><img src=x onerror='window.broken = 2'> & \"quoted\""
+CHOICES = ("spam", "salad <b>bold</b>", 'u"p')
+
+
+@dataclass
+class Desk:
+    """A served console with review queues: texts, pairs (texts for two), crowd, signs (images), rows."""
+
+    url: str
+    factory: Factory
+    labelling: Labelling
+    hostile: str = HOSTILE
+    choices: tuple[str, ...] = CHOICES
+
+    def said(self, queue: str) -> list[LabelEvent]:
+        return self.factory.ledger.read(LabelEvent, queue=queue)
+
+    def post(self, path: str, body: Any, **headers: str) -> tuple[int, dict[str, Any]]:
+        parts = urlsplit(self.url)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+        sent = {"origin": f"http://{parts.netloc}", "content-type": "application/json"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            connection.request(
+                "POST", parts.path + path, data, {k: v for k, v in sent.items() if v}
+            )
+            response = connection.getresponse()
+            text = response.read().decode()
+        finally:
+            connection.close()
+        return response.status, json.loads(text) if text.startswith("{") else {"error": text}
+
+
+def _picture(number: int) -> bytes:
+    from PIL import Image
+
+    image = Image.new("RGB", (80, 80), (20 * number, 90, 200 - 20 * number))
+    image.paste((255, 255, 255), (0, 0, 8 + 9 * number, 30))
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    return data.getvalue()
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: Any, served: Any) -> Any:
+    folder = tmp_path_factory.mktemp("desk")
+    texts = [HOSTILE, *(f"{word} is text {n}" for n, word in enumerate("abcdefghijklmno"))]
+    (folder / "texts.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    (folder / "people.csv").write_text(
+        f'name,note\nAda,"{HOSTILE.replace(chr(34), chr(39))}"\nBo,\n'
+    )
+    with tarfile.open(folder / "signs.tar", "w") as archive:
+        for number in range(6):
+            info = tarfile.TarInfo(f"{number}.png")
+            info.size = len(_picture(number))
+            archive.addfile(info, io.BytesIO(_picture(number)))
+    factory = Factory("f", store=str(folder / "store"), directory=folder)
+    for name, kind, path, overlap in (
+        ("texts", "jsonl", "texts.jsonl", 1), ("pairs", "jsonl", "texts.jsonl", 2),
+        ("crowd", "jsonl", "texts.jsonl", 1),
+        ("signs", "images", "signs.tar", 1), ("rows", "csv", "people.csv", 1),
+    ):  # fmt: skip
+        source = {"kind": kind, "path": path, "licence": "CC0-1.0"}
+        factory.add("data.ingest", name=f"{name}.records", config={"sources": [source]})
+        asked = {
+            "choices": CHOICES,
+            "overlap": overlap,
+            "max_similarity": 1.0,
+            "question": "What is it?",
+        }
+        factory.add("data.review", name=name, needs=[f"{name}.records"], config=asked)
+    outcome = factory.run()
+    assert outcome.ok, outcome
+    labelling = factory.labelling
+    with served(make_app(factory.queries, labelling=labelling)) as url:
+        yield Desk(url, factory, labelling)
+    factory.close()
