@@ -168,3 +168,18 @@ def test_it_is_readable_and_fits(desk, browse, looks, scheme, width):
             assert watched.page.evaluate(script) == []
         assert watched.page.evaluate(overflow) <= 0
     assert watched.complaints == []
+
+
+def test_who_comes_too_late_is_told_and_goes_on(desk, browse, monkeypatch):
+    page = begin(browse(), desk, "crowd", "slow")
+    shown = rank(page)
+    record = desk.labelling.queue("crowd").order[int(shown.split()[1]) - 1]
+    away = desk.labelling._now
+    monkeypatch.setattr(desk.labelling, "_now", lambda: away() + 600)
+    while (item := desk.labelling.next("crowd", "fast")).record != record:
+        desk.labelling.decide("crowd", item.record, "fast", None, 1.0)
+    desk.labelling.decide("crowd", record, "fast", desk.choices[0], 1.0)
+    after(page, lambda: page.keyboard.press("1"))
+    assert "somebody else" in page.locator("#fault").inner_text()
+    stands = [e for e in desk.said("crowd") if e.record == record and e.action == "label"]
+    assert [e.annotator for e in stands] == ["fast"]

@@ -32,7 +32,7 @@
     try {
       let told = await send(deed, said);
       complain(told.error ? [told.error, told.hint].filter(Boolean).join(": ") : "");
-      if (told.status === 409) told = await send("next", {});
+      if (told.status === 409) told = await send("next", {}); // what was said of it is not kept; the words above say why
       if (!told.error) show(told);
     } catch {
       complain("Not saved: the console does not answer. Choose again when it does.");
@@ -92,7 +92,7 @@
     if (!record || busy || document.hidden) return;
     const held = record;
     const told = await send("hold", { record: held }).catch(() => null);
-    if (told?.status === 409 && held === record) { complain(told.error); await act("next"); }
+    if (told?.status === 409 && held === record) { await act("next"); complain(told.error); }
   }, Number(desk.dataset.hold) * 1000);
 
   if (kept.get()) begin(kept.get());
