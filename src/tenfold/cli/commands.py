@@ -30,6 +30,9 @@ COMMANDS: dict[str, Command] = {
         BUILD, "data:app", "Datasets: what there is, what was lost and why; cards and exports"
     ),
     "report": Command(BUILD, "report:report", "A run as one HTML file with plots"),
+    "labels": Command(
+        BUILD, "labels:labels", "What annotators said in a review queue, as JSON Lines"
+    ),
     "promote": Command(
         RELEASE, "release:promote", "Point an alias at an asset, if its checks are green"
     ),

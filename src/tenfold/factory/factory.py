@@ -32,6 +32,7 @@ from tenfold.factory.building import Builder
 from tenfold.factory.catalogue import Catalogue, source_sha256
 from tenfold.factory.judging import Judging
 from tenfold.factory.keys import create_key, revoke_key
+from tenfold.factory.labelling import Labelling
 from tenfold.factory.outcome import RunOutcome
 from tenfold.factory.past import Past
 from tenfold.factory.release import Release, Releases
@@ -218,6 +219,11 @@ class Factory:
 
         return Queries(self.ledger, plan=self.plan, factory=self.name)
 
+    @property
+    def labelling(self) -> Labelling:
+        """The review queues of this factory, for the console, the command line and notebooks."""
+        return Labelling(self.ledger, self.blobs, self.name, self.graph, now=self._clock.now)
+
     def plan(self, *targets: str) -> Plan:
         """What a run would do and why. Touches nothing."""
         return make_plan(
@@ -300,12 +306,11 @@ class Factory:
                 raise UnknownName(
                     "alias", name, known, hint=None if known else "nothing is promoted"
                 )
-            digest: str | None = move.digest
-            title = move.asset
+            digest, title = move.digest, move.asset
         else:
             self.graph[name]
             last = self._past().last(name)
-            digest, title = (last.output.digest if last else None), name
+            digest, title = (last.output.digest if last else ""), name
         manifest = self.ledger.manifest(digest) if digest else None
         if manifest is None:
             raise UsageError(f"{name} has not been built", hint=f"tenfold run {name}")
