@@ -81,17 +81,9 @@ class Factory:
 
     def _repr_html_(self) -> str:
         """What is declared; how it stands is `plan()`'s to say. Opens nothing."""
-        from html import escape  # notebooks only
+        from tenfold.factory.notebook import as_html
 
-        rows = "".join(
-            f"<tr><td><b>{escape(node.name)}</b></td><td><code>{escape(node.step.name)}</code></td>"
-            f"<td>{escape(', '.join(node.needs))}</td></tr>"
-            for node in self._nodes.values()
-        )
-        return (
-            f"<b>factory {escape(self.name)}</b>"
-            f"<table><tr><th>asset</th><th>step</th><th>needs</th></tr>{rows}</table>"
-        )
+        return as_html(self.name, self._nodes.values())
 
     @classmethod
     def load(cls, path: str | Path = "factory.yaml", *, sets: Sequence[str] = ()) -> Factory:
