@@ -34,6 +34,7 @@ class ReviewConfig:
     choices: tuple[str, ...]
     """The labels to choose from, two or more, each at most 60 characters."""
     question: str = "Which label fits?"
+    """What the page asks above each record; empty: nothing."""
     size: int = 200
     """Records in the queue, at most; 1 to 10,000."""
     overlap: int = 1
