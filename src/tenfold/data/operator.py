@@ -12,9 +12,9 @@ import dataclasses
 from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tenfold.data import record
+from tenfold.data.arrow import call, filled
 
 
 class Operator(Protocol):
@@ -49,5 +49,5 @@ def with_column(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.Record
 def dropped(batch: pa.RecordBatch, fires: pa.Array, cause: str) -> pa.RecordBatch:
     """The batch with `cause` where `fires` (boolean) is true and no earlier cause stands."""
     before = batch.column(record.DROP)
-    fresh = pc.and_(pc.fill_null(fires, False), pc.is_null(before))
-    return with_column(batch, record.DROP, pc.if_else(fresh, pa.scalar(cause), before))
+    fresh = call("and", filled(fires, False), call("is_null", before))
+    return with_column(batch, record.DROP, call("if_else", fresh, pa.scalar(cause), before))
