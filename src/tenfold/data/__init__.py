@@ -11,7 +11,10 @@ STEPS: dict[str, str] = {
     "data.dedup": "tenfold.data.deduplicate:dedup",
     "data.index": "tenfold.data.index:index",
     "data.ingest": "tenfold.data.ingest:ingest",
+    "data.judge": "tenfold.data.synth.judging:judge",
     "data.refine": "tenfold.data.refine:refine",
+    "data.synthesise": "tenfold.data.synth.synthesise:synthesise",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",
+    "data.validate": "tenfold.data.tables.validate:validate",
 }
 """Step name -> module:function, imported only when a factory uses it."""

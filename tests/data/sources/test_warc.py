@@ -31,7 +31,7 @@ def test_archives_of_others_are_read_whole(shared, read):
     for name in ("resiliparse_test.warc.gz", "whirlwind.warc.gz", "whirlwind.warc.wet.gz"):
         raw = gzip.decompress((shared / "web" / name).read_bytes())
         there = sum(raw.count(b"WARC-Type: %s\r\n" % kind) for kind in (b"response", b"conversion"))
-        found = read(kind="warc", path=str(shared / "web" / name))
+        found = read(kind="warc", text="all", path=str(shared / "web" / name))
         assert len(found.records) + len(found.quarantined) == there > 0
         assert found.integration.readable_share == 1
     wet = found.records[0]
@@ -42,7 +42,7 @@ def test_archives_of_others_are_read_whole(shared, read):
 
 def test_headers_of_a_crawl_that_parts_lines_its_own_way(shared, read):
     """ClueWeb09 ends HTTP header lines with LF; taken for one endless head, half of each page is lost."""
-    found = read(kind="warc", path=str(shared / "web/clueweb_quirk.warc.gz"))
+    found = read(kind="warc", text="all", path=str(shared / "web/clueweb_quirk.warc.gz"))
     raw = gzip.decompress((shared / "web/clueweb_quirk.warc.gz").read_bytes())
     assert len(found.records) == raw.count(b"WARC-Type: response\r\n") == 29
     assert not found.quarantined
@@ -57,7 +57,7 @@ def test_a_cut_archive_says_where(put, read):
     ends = [sum(map(len, members[: n + 1])) for n in range(20)]
     for cut in range(ends[16] + 1, ends[19], 41):
         assert cut not in ends
-        found = read(kind="warc", path=put("a.warc.gz", b"".join(members)[:cut]))
+        found = read(kind="warc", text="all", path=put("a.warc.gz", b"".join(members)[:cut]))
         complete = sum(end < cut for end in ends)
         assert len(found.records) in (
             complete,
@@ -65,7 +65,7 @@ def test_a_cut_archive_says_where(put, read):
         )  # one more: only its checksum is missing
         assert found.causes == ["truncated"]
     plain = b"".join(record(f"http://a/{n}", OK, page(n)) for n in range(20))
-    found = read(kind="warc", path=put("a.warc", plain[:-60]))
+    found = read(kind="warc", text="all", path=put("a.warc", plain[:-60]))
     assert [one.place for one in found.quarantined] == ["a.warc#http://a/19"]
     assert found.causes == ["truncated"]
 
@@ -75,7 +75,9 @@ def test_a_damaged_member_costs_itself(put, read):
     middle = bytearray(members[20])
     middle[30:60] = b"\xff" * 30
     found = read(
-        kind="warc", path=put("a.warc.gz", b"".join([*members[:20], bytes(middle), *members[21:]]))
+        kind="warc",
+        text="all",
+        path=put("a.warc.gz", b"".join([*members[:20], bytes(middle), *members[21:]])),
     )
     numbers = [int(one["place"].rpartition("/")[2]) for one in found.records]
     assert numbers == [n for n in range(50) if n != 20]
@@ -112,7 +114,7 @@ def brotli(body: bytes) -> bytes:
 )
 def test_bodies_as_servers_pack_them(put, read, headers, body):
     head = OK.replace("\r\n\r\n", f"\r\n{headers}\r\n")
-    found = read(kind="warc", path=put("a.warc", record("http://a/1", head, body)))
+    found = read(kind="warc", text="all", path=put("a.warc", record("http://a/1", head, body)))
     assert [text.strip() for text in found.texts] == ["Page number 1 has some words of its own."]
 
 
@@ -129,7 +131,7 @@ def test_what_is_no_page_has_a_cause(put, read):
             record("http://a/7", OK, page(7)),
         ]
     )  # fmt: skip
-    found = read(kind="warc", path=put("a.warc", data))
+    found = read(kind="warc", text="all", path=put("a.warc", data))
     assert {one.place[-1]: one.cause for one in found.quarantined} == {
         "1": "http_status", "2": "content_type", "3": "empty", "4": "bomb", "6": "nesting",
     }  # fmt: skip

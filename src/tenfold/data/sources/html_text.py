@@ -1,15 +1,26 @@
-"""The text of a page without its markup: plain, everything that is visible. Knows no source."""
+"""The text of a page, for sources that hand out text: its main text, all of it, or its markup. Knows no source."""
 
 from __future__ import annotations
 
-from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.encoding import bytes_to_str, detect_encoding
-from resiliparse.parse.html import HTMLTree
+
+def main_text(html: bytes, encoding: str | None) -> tuple[str, str]:
+    """The text, and why there is none. `encoding`: as HTTP says; null: as the page or its bytes say."""
+    from tenfold.data.html import main_text as pages  # kernels: only where there are pages
+
+    found = pages.main_text(html, encoding)
+    return found.text, found.cause or ""
 
 
-def main_text(html: bytes, encoding: str | None) -> str:
-    """`encoding`: as HTTP says; null: as the page or its bytes say."""
-    chosen = encoding or detect_encoding(html, from_html_meta=True)
-    tree = HTMLTree.parse(bytes_to_str(html, chosen or "utf-8"))
-    text: str = extract_plain_text(tree, main_content=True)
-    return text
+def visible(html: bytes, encoding: str | None) -> tuple[str, str]:
+    """Everything that a reader of the page sees, what stands around its text included."""
+    from resiliparse.extract.html2text import extract_plain_text
+    from resiliparse.parse.html import HTMLTree
+
+    text: str = extract_plain_text(HTMLTree.parse(html.decode(encoding or "utf-8", "replace")))
+    return text, "" if text.strip() else "no_text"
+
+
+def markup(html: bytes, encoding: str | None) -> tuple[str, str]:
+    """The page as it is."""
+    text = html.decode(encoding or "utf-8", "replace")
+    return text, "" if text.strip() else "empty"

@@ -13,7 +13,7 @@ import numpy as np
 from tenfold.data.sources import encoding
 from tenfold.data.sources.connector import Quarantined
 from tenfold.data.sources.file_source import FileSource
-from tenfold.data.sources.html_text import main_text
+from tenfold.data.sources.html_text import main_text, markup, visible
 from tenfold.data.sources.limits import Limits
 from tenfold.data.sources.packing import Found
 from tenfold.data.sources.shape import Shape
@@ -29,20 +29,23 @@ _NEVER_CLOSED = frozenset(
 _HEAD_BYTES = 4096
 
 
-def _markup(html: bytes, encoding: str | None) -> str:
-    return html.decode(encoding or "utf-8", "replace")
-
-
-EXTRACT: dict[str, Callable[[bytes, str | None], str]] = {"main": main_text, "markup": _markup}
+Extract = Callable[[bytes, str | None], tuple[str, str]]
+EXTRACT: dict[str, Extract] = {"main": main_text, "all": visible, "markup": markup}
 """What the setting `text` may be."""
+CAUSES = {
+    "no_main_text": "a page without a main text: lists of links, forms, a few words",
+    "too_many_blocks": "a page of more parts than are read",
+    "binary": "no page but another kind of file",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages(FileSource):
     """`kind: html`. One record a page. Places: the file."""
 
-    text: Literal["main", "markup"] = "main"
-    """`markup`: the page as it is, for the operator `html` to work on, on many cores."""
+    text: Literal["main", "all", "markup"] = "main"
+    """`main`: the article, without what stands around it; `all`: everything that can be seen; `markup`: the
+    page as it is, for the operator `html` to work on, on many cores."""
     encoding: str | None = None
 
     MATCH: ClassVar[tuple[str, ...]] = ("*.html", "*.htm", "*.xhtml")
@@ -61,9 +64,9 @@ def page(
     place: str,
     declared: str | None,
     limits: Limits,
-    extract: Callable[[bytes, str | None], str],
+    extract: Extract,
 ) -> Found | Quarantined:
-    """The record of a page, or why there is none. `extract`: UTF-8 bytes and "utf-8" -> text."""
+    """The record of a page, or why there is none. `extract`: UTF-8 bytes and "utf-8" -> text, or a cause."""
     if too_deep(html, limits.nesting):
         fact = f"more than {limits.nesting} elements inside each other"
         return Quarantined(place, "nesting", fact, html)
@@ -72,9 +75,9 @@ def page(
     decoded = encoding.decode(html, declared)
     if isinstance(decoded, encoding.Undecodable):
         return Quarantined(place, decoded.cause, decoded.fact, html)
-    text = extract(decoded.text.encode("utf-8", "replace"), "utf-8")
-    if not text.strip():
-        return Quarantined(place, "empty", "a page without text", html)
+    text, cause = extract(decoded.text.encode("utf-8", "replace"), "utf-8")
+    if cause:
+        return Quarantined(place, cause, CAUSES.get(cause, "a page without text"), html)
     meta = {} if decoded.encoding == "utf-8" else {"encoding": decoded.encoding}
     if title := _TITLE.search(decoded.text[:65536]):
         meta["title"] = " ".join(title[1].split())

@@ -37,8 +37,8 @@ _PLAIN = ("text/plain", "text/markdown")
 class WarcFiles(FileSource):
     """`kind: warc`. Places: `file#URL`."""
 
-    text: Literal["main", "markup"] = "main"
-    """Of pages: their main text, or the markup for the operator `html`."""
+    text: Literal["main", "all", "markup"] = "main"
+    """Of pages: their main text, all that can be seen, or the markup for the operator `html`."""
 
     MATCH: ClassVar[tuple[str, ...]] = ("*.warc", "*.wet", "*.arc")
 

@@ -1,7 +1,6 @@
 """A column of text as the kernels see it: one array of UTF-8 bytes, one of where each text begins and ends.
 
-Nothing is copied on the way in; on the way out the bytes a kernel wrote become a column. Knows Arrow's layout of
-strings and nothing about what the texts say.
+Nothing is copied on the way in. Knows Arrow's layout of strings and nothing about what the texts say.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.bool_]
 
-_NOTHING = np.zeros(1, dtype=np.uint8)
+_NOTHING = np.frombuffer(b"\0", dtype=np.uint8)
 
 
 def views(column: pa.Array) -> tuple[Bytes, Offsets]:
@@ -40,17 +39,8 @@ def views(column: pa.Array) -> tuple[Bytes, Offsets]:
     offsets = np.frombuffer(places, dtype=width)[first : first + len(column) + 1].astype(np.int64)
     if data is None or data.size == 0:
         return _NOTHING, offsets
-    return np.frombuffer(data, dtype=np.uint8), offsets
-
-
-def column(data: Bytes, offsets: Offsets, nulls: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Strings of `kind` over `data`; row i spans `offsets[i]` to `offsets[i + 1]`, null where `nulls` is true."""
-    width = np.int32 if pa.types.is_string(kind) else np.int64
-    places = pa.py_buffer(offsets.astype(width))
-    texts = pa.Array.from_buffers(kind, len(offsets) - 1, [None, places, pa.py_buffer(data)])
-    if not nulls.true_count:
-        return texts
-    return pc.if_else(nulls, pa.scalar(None, kind), texts)
+    # Arrow says of some buffers that they may be written to; one kind of array is one compilation of a kernel.
+    return np.frombuffer(memoryview(data).toreadonly(), dtype=np.uint8), offsets
 
 
 def with_rows(texts: pa.Array, changed: Mapping[int, str]) -> pa.Array:

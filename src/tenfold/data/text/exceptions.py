@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+PLACES = 8192
+"""Of the table; five times as many as there are entries."""
 MAX_BYTES = 32
 """No exception is longer."""
 
@@ -42,7 +45,9 @@ _UNITS = (
     "мг м/с км/ч кПа Па мбар Кб КБ кб Мб МБ мб Гб ГБ гб Тб ТБ US$ C$ A$"
 )
 """Cut off behind a digit, with the currencies of more than one character."""
-_NOT = "ill Ill its Its hell Hell shell Shell shed Shed were Were well Well whore Whore".split()
+_NOT = "ill Ill its Its hell Hell shell Shell shed Shed were Were well Well whore Whore"
+"""What the patterns would make of these is another word."""
+_MODAL = "ca could do does did had may might must need ought sha should wo would"
 
 
 def _patterns() -> Iterator[str]:
@@ -63,7 +68,7 @@ def _patterns() -> Iterator[str]:
             yield from (f"{stem}|'re", f"{stem}|re")
     for stem in ("he", "she", "it", *asking):
         yield from (f"{stem}|'s", f"{stem}|s")
-    modal = "ca could do does did had may might must need ought sha should wo would".split()
+    modal = _MODAL.split()
     for stem in (*modal, "ai", "are", "is", "was", "were", "have", "has", "dare"):
         yield from (f"{stem}|n't", f"{stem}|nt")
     for stem in modal:
@@ -81,10 +86,11 @@ def exceptions() -> dict[str, tuple[int, ...]]:
     marked += [f"{hour}|{half}" for hour in range(1, 13) for half in ("a.m.", "am", "p.m.", "pm")]
     for pattern in _patterns():
         marked += [pattern, pattern[0].upper() + pattern[1:]]
+    unlike = set(_NOT.split())
     found: dict[str, tuple[int, ...]] = {}
     for word in marked:
         whole = word.replace("|", "") if len(word) > 2 and word not in ("=|", ":-|") else word
-        if whole in _NOT:
+        if whole in unlike:
             continue
         cuts, place = [], 0
         for part in word.split("|")[:-1] if whole != word else []:
@@ -109,26 +115,33 @@ def units() -> list[str]:
     return _UNITS.split()
 
 
-@cache
-def table() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Open addressing over FNV-1a hashes, 8,192 places each: the hash (0: free), and cut1 + 256 cut2.
+class Known(NamedTuple):
+    """The exceptions and units as kernels ask for them, by FNV-1a hash."""
 
-    Units stand in it with cut -1, so that one table answers both questions.
-    """
-    keys = np.zeros(8192, dtype=np.uint64)
-    cuts = np.zeros(8192, dtype=np.int64)
-    entries = {word: (at[0] if at else 0) + 256 * (at[1] if len(at) > 1 else 0)
-               for word, at in exceptions().items()}  # fmt: skip
-    for salted, cut in [
-        *((word.encode(), cut) for word, cut in entries.items()),
-        *((b"\0" + unit.encode(), -1) for unit in units()),
-    ]:
-        key = fnv(salted)
-        place = key & 8191
+    keys: npt.NDArray[np.uint64]
+    """Open addressing, PLACES long; 0: free."""
+    cuts: npt.NDArray[np.int64]
+    """cut1 + 256 cut2 in bytes, 0: whole; -1: a unit, whose hash begins with a zero byte."""
+    bits: npt.NDArray[np.uint8]
+    """One bit per value of a hash's upper 15 bits: nearly all words are turned away here."""
+
+
+@cache
+def table() -> Known:
+    """All of them, made once in a process."""
+    keys = np.zeros(PLACES, dtype=np.uint64)
+    cuts = np.zeros(PLACES, dtype=np.int64)
+    bits = np.zeros(1 << 15, dtype=bool)
+    entries = [(word.encode(), at) for word, at in exceptions().items()]
+    for word, at in [*entries, *((b"\0" + unit.encode(), None) for unit in units())]:
+        key = fnv(word)
+        place = key & (PLACES - 1)
         while keys[place]:
-            place = (place + 1) & 8191
-        keys[place], cuts[place] = key, cut
-    return keys, cuts
+            place = (place + 1) & (PLACES - 1)
+        first, second = (*at, 0, 0)[:2] if at is not None else (-1, 0)
+        keys[place], cuts[place] = key, first + 256 * second
+        bits[key >> 49] = True
+    return Known(keys, cuts, np.packbits(bits, bitorder="little"))
 
 
 def fnv(word: bytes) -> int:

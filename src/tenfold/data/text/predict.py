@@ -16,7 +16,7 @@ from numba import njit
 from tenfold.data.text.buffers import Bytes, Offsets, Rows
 from tenfold.data.text.fasttext import Model
 
-_MEMORY = 1 << 15
+_MEMORY = 1 << 17
 """Words remembered in one call, at most half of these."""
 _OFFSET = np.uint64(2166136261)
 _PRIME = np.uint64(16777619)
@@ -36,11 +36,11 @@ def predict(
     """
     return _predict(
         data, offsets, rows, window_bytes, model.vectors, model.nodes, model.children, model.words,
-        model.word_hashes, model.kept, model.shortest, model.longest, model.end,
+        model.word_hashes, model.kept, model.some, model.shortest, model.longest, model.end,
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _step(value, byte):
     """FNV-1a of 32 bits, kept in 64; fastText's bytes are signed, so high ones flip all upper bits."""
     if byte < 128:
@@ -48,13 +48,13 @@ def _step(value, byte):
     return ((value ^ (np.uint64(byte) | _SIGN)) * _PRIME) & _LOW
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _blank(byte):
     return byte == 32 or 9 <= byte <= 13 or byte == 0
 
 
 @njit(cache=True, nogil=True)
-def _grams(marked, size, vectors, kept, shortest, longest, total):
+def _grams(marked, size, vectors, kept, some, shortest, longest, total):
     """Adds the vectors of all n-grams of a word between its marks `<` and `>`; returns how many."""
     count = 0
     bucket = np.uint64(len(kept))
@@ -69,8 +69,9 @@ def _grams(marked, size, vectors, kept, shortest, longest, total):
                 value = _step(value, marked[at])
                 at += 1
             if n >= shortest and not (n == 1 and (start == 0 or at == size)):
-                row = kept[value % bucket]
-                if row >= 0:
+                value_bucket = value % bucket
+                if (some[value_bucket >> np.uint64(3)] >> (value_bucket & np.uint64(7))) & 1:
+                    row = kept[value_bucket]
                     for place in range(total.size):
                         total[place] += vectors[row, place]
                     count += 1
@@ -79,7 +80,9 @@ def _grams(marked, size, vectors, kept, shortest, longest, total):
 
 
 @njit(cache=True, nogil=True)
-def _sum_word(data, start, end, vectors, words, word_hashes, kept, shortest, longest, marked, total):
+def _sum_word(
+    data, start, end, vectors, words, word_hashes, kept, some, shortest, longest, marked, total
+):
     """The vectors of one word and of its n-grams, summed; returns how many there were."""
     total[:] = 0
     value = _OFFSET
@@ -98,7 +101,7 @@ def _sum_word(data, start, end, vectors, words, word_hashes, kept, shortest, lon
         place = (place + np.uint64(1)) & mask
     marked[0] = 60
     marked[end - start + 1] = 62
-    return count + _grams(marked, end - start + 2, vectors, kept, shortest, longest, total)
+    return count + _grams(marked, end - start + 2, vectors, kept, some, shortest, longest, total)
 
 
 @njit(cache=True, nogil=True)
@@ -126,7 +129,7 @@ def _best(hidden, nodes, children, chances):
 
 @njit(cache=True, nogil=True)
 def _predict(
-    data, offsets, rows, window, vectors, nodes, children, words, word_hashes, kept, shortest, longest, end_row
+    data, offsets, rows, window, vectors, nodes, children, words, word_hashes, kept, some, shortest, longest, end_row
 ):  # fmt: skip
     num_texts = len(offsets) - 1
     dim = vectors.shape[1]
@@ -155,7 +158,13 @@ def _predict(
         for part in range(windows):
             at, until = start, end
             if windows == 3:
-                at = start if part == 0 else end - window if part == 2 else start + (size - window) // 2
+                at = (
+                    start
+                    if part == 0
+                    else end - window
+                    if part == 2
+                    else start + (size - window) // 2
+                )
                 until = at + window
                 # Not in mid-word where white space is near, never in mid-character.
                 near = at
@@ -186,7 +195,7 @@ def _predict(
                     and data[begin + 6] == 108 and data[begin + 7] == 95 and data[begin + 8] == 95
                 ):  # fmt: skip
                     continue  # __label__: no word of a text
-                place = (value * _SPREAD) >> np.uint64(49)
+                place = (value * _SPREAD) >> np.uint64(47)
                 while known[place] != 0 and known[place] != value:
                     place = (place + np.uint64(1)) & mask
                 if known[place] == value:
@@ -195,7 +204,18 @@ def _predict(
                         hidden[column] += sums[place, column]
                     continue
                 count = _sum_word(
-                    data, begin, at, vectors, words, word_hashes, kept, shortest, longest, marked, total
+                    data,
+                    begin,
+                    at,
+                    vectors,
+                    words,
+                    word_hashes,
+                    kept,
+                    some,
+                    shortest,
+                    longest,
+                    marked,
+                    total,
                 )
                 num += count
                 for column in range(dim):

@@ -22,7 +22,11 @@ from tenfold.errors import ConfigError
 
 _SEGMENT = 1_000_000
 """ftfy cuts longer lines after this many characters (max_decode_length)."""
-_QUIET, _LOUD, _SURE = 1, 2, 3
+_QUIET, _LOUD, _SURE, _CURLY = 1, 2, 3, 4
+_QUOTES = {**dict.fromkeys(range(0x2018, 0x201C), "'"), **dict.fromkeys(range(0x201C, 0x2020), '"')}
+"""What ftfy's uncurl_quotes makes of them."""
+_TAG, _ONLY_QUOTES = 1, 2
+"""Of a suspicious line: a `<` came before it; nothing in it but quotes is to be changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,7 @@ class Repair:
 def suspicious(
     data: buffers.Bytes, offsets: buffers.Offsets, rows: buffers.Rows, *, form: str
 ) -> tuple[npt.NDArray[np.int64], ...]:
-    """The lines ftfy may change: their row, first byte, byte after the last, and whether a `<` came by then."""
+    """The lines ftfy may change: their row, first byte, byte after the last, and what of `_TAG` and `_ONLY_QUOTES` holds."""
     marks = _marks(form)
     return _suspicious(data, offsets, rows, marks, form == "full")  # type: ignore[no-any-return]
 
@@ -79,8 +83,10 @@ def _mended(
         rows.tolist(), starts.tolist(), ends.tolist(), seen.tolist(), strict=True
     ):
         line = data[start:end].tobytes()
-        # A switch that falls inside the line is ftfy's own to see.
-        fixed = ftfy.fix_text(line.decode(), settings[not tag]).encode()
+        if tag & _ONLY_QUOTES:
+            fixed = line.decode().translate(_QUOTES).encode()
+        else:  # a switch that falls inside the line is ftfy's own to see
+            fixed = ftfy.fix_text(line.decode(), settings[not (tag & _TAG)]).encode()
         if fixed != line:
             changed.setdefault(row, []).append((start, end, fixed))
             counts[row] += 1
@@ -126,6 +132,9 @@ def _marks(form: str) -> npt.NDArray[np.uint8]:
     marks[0xD800:0xE000] = _SURE
     if form == "full":
         marks[0x80:] = _SURE
+        # These it leaves as they are, or only straightens.
+        marks[[0xA0, 0x2022, 0x2026, *range(0x2012, 0x2016)]] = _QUIET
+        marks[list(_QUOTES)] = _CURLY
     return marks
 
 
@@ -160,7 +169,7 @@ def _suspicious(data, offsets, rows, marks, full):
         start = offsets[row]
         tag = False  # a < has come in an earlier line
         while start < end:
-            at, suspect, entity, here = start, False, False, False
+            at, suspect, entity, here, curly = start, False, False, False, False
             last = 0
             while at < end:
                 byte = data[at]
@@ -193,14 +202,17 @@ def _suspicious(data, offsets, rows, marks, full):
                     at += 4
                     suspect = suspect or full
                 mark = marks[code]
+                if mark == _CURLY:
+                    curly, mark = True, _QUIET
                 suspect = suspect or mark == _SURE or (last > 0 and mark + last >= _SURE)
                 last = mark
             # Lines so long that ftfy cuts them may turn the switch half-way.
-            if suspect or (entity and not (tag or here)) or (entity and at - start > _SEGMENT):
+            mend = suspect or (entity and (not (tag or here) or at - start > _SEGMENT))
+            if mend or curly:
                 found_rows.append(np.int64(row))
                 found_starts.append(start)
                 found_ends.append(at)
-                found_tags.append(np.int64(tag))
+                found_tags.append(np.int64(tag) * _TAG | np.int64(not mend) * _ONLY_QUOTES)
             tag = tag or here
             start = at
     return (

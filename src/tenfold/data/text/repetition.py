@@ -14,14 +14,14 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(32)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def mixed(value):
     """A hash whose low bits depend on all bits (the last steps of MurmurHash3)."""
     value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     return value ^ (value >> _SHIFT)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def room(count):
     """Places of a table for `count` keys: a power of two, at most half full."""
     places = 16
