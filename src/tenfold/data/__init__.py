@@ -8,6 +8,7 @@ STEPS: dict[str, str] = {
     "data.collect": "tenfold.data.collect:collect",
     "data.curate": "tenfold.data.curate:curate",
     "data.cut": "tenfold.data.cut:cut",
+    "data.decontaminate": "tenfold.data.decontamination:decontaminate",
     "data.dedup": "tenfold.data.deduplicate:dedup",
     "data.index": "tenfold.data.index:index",
     "data.ingest": "tenfold.data.ingest:ingest",

@@ -29,13 +29,17 @@ class Operator(Protocol):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch: ...
 
 
+ELSEWHERE = "elsewhere"
+"""In the metadata of a field: it says where something lies on this machine, and decides no byte."""
+
+
 def identity(operator: Operator) -> dict[str, Any]:
     """What the key of a stage holds of an operator: plain JSON values."""
-    return {
-        "name": operator.name,
-        "version": operator.version,
-        "parameters": dataclasses.asdict(operator),  # type: ignore[call-overload]
-    }
+    parameters = dataclasses.asdict(operator)  # type: ignore[call-overload]
+    for field in dataclasses.fields(operator):  # type: ignore[arg-type]
+        if field.metadata.get(ELSEWHERE):
+            del parameters[field.name]
+    return {"name": operator.name, "version": operator.version, "parameters": parameters}
 
 
 def with_column(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBatch:

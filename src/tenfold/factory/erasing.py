@@ -54,7 +54,9 @@ def subject_key(factory: Factory) -> SubjectKey:
     """The key of this factory's stand-ins, subjects and certificates, made at first use."""
     from tenfold.data.privacy.subject_key import open_key
 
-    return open_key(_folder(factory) / "subject.key")
+    _folder(factory)  # with its owner's rights, before a file is in it
+    assert factory.subject_key_file is not None
+    return open_key(factory.subject_key_file)
 
 
 def erase(

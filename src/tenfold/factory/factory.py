@@ -204,6 +204,12 @@ class Factory:
             return None
         return (self.directory / self._store_url).resolve() / name
 
+    @property
+    def subject_key_file(self) -> Path | None:
+        """Where the key of stand-ins, subjects and certificates is kept; None for a factory in memory."""
+        folder = self.state_folder("privacy")
+        return None if folder is None else folder / "subject.key"
+
     def reread(self) -> None:
         """Take over what the file says now about serving, prices and tenants. Raises SpecError, and then all
         stays as it was. Assets and steps need a new process."""
@@ -453,6 +459,7 @@ class Factory:
             clock=self._clock,
             meter=StepMeter(tariff=self.tariff, power=self.power),
             gateways=gateways_of(self),
+            subject_key=self.subject_key_file,
             judging=self._judging,
             cpu=self._settings.cpu,
             strict_environment=self._strict_env,
