@@ -13,6 +13,7 @@ STEPS: dict[str, str] = {
     "data.index": "tenfold.data.index:index",
     "data.ingest": "tenfold.data.ingest:ingest",
     "data.judge": "tenfold.data.synth.judging:judge",
+    "data.normalise": "tenfold.data.normalisation:normalise",
     "data.refine": "tenfold.data.refine:refine",
     "data.synthesise": "tenfold.data.synth.synthesise:synthesise",
     "data.tokenizer": "tenfold.data.tokenizer:tokenizer",

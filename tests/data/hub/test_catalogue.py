@@ -30,7 +30,9 @@ assets:
         - repair
         - OPERATOR
 """
-PEOPLE = '{"text": "Write to ada@example.org about the engine."}\n{"text": "Nobody is named here."}\n'
+PEOPLE = (
+    '{"text": "Write to ada@example.org about the engine."}\n{"text": "Nobody is named here."}\n'
+)
 
 
 @pytest.mark.parametrize("name", catalogue.OPERATORS)

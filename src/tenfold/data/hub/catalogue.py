@@ -141,7 +141,9 @@ def _key(path: str | None, ctx: Context, where: str) -> SubjectKey:
     own = ctx.scratch.get("subject_key")
     if own is None:
         raise ConfigError(
-            "a store in memory keeps no key", where=where, hint="name a key file: `key: subject.key`"
+            "a store in memory keeps no key",
+            where=where,
+            hint="name a key file: `key: subject.key`",
         )
     return open_key(own)
 

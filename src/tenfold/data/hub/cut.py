@@ -93,7 +93,9 @@ def judged(batch: pa.RecordBatch, job: CutJob) -> pa.RecordBatch:
         figures = batch.column(name)
         for bound, misses in ((least, "less"), (most, "greater")):
             if bound is not None:
-                batch = operator.dropped(batch, call(misses, figures, pa.scalar(bound)), CAUSE + name)
+                batch = operator.dropped(
+                    batch, call(misses, figures, pa.scalar(bound)), CAUSE + name
+                )
     return batch
 
 

@@ -127,9 +127,7 @@ def _type(tree: ast.Module, annotation: ast.expr) -> Any:
             return Any if _ANYTHING in choices else Literal[choices]
         case ast.Subscript(value=ast.Name(id="tuple" | "list" | "dict" as kind), slice=inside):
             items = inside.elts if isinstance(inside, ast.Tuple) else [inside]
-            inner = tuple(
-                ... if _constant(item) is ... else _type(tree, item) for item in items
-            )
+            inner = tuple(... if _constant(item) is ... else _type(tree, item) for item in items)
             return {"tuple": tuple, "list": list, "dict": dict}[kind][inner]  # type: ignore[index]
     return Any
 
