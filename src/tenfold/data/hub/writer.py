@@ -19,7 +19,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tenfold.core.segment import Segment
+from tenfold.core.segment import Segment, read_batches
 from tenfold.data import record
 from tenfold.data.arrow import call, where
 from tenfold.data.hub.sizes import row_bytes
@@ -116,6 +116,16 @@ def write_segment(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Sche
         for batch in batches:
             writer.write(batch)
         return writer.close()
+
+
+def described(path: Path) -> Segment:
+    """What a manifest says of a segment that lies there already."""
+    facts = _Facts(pq.read_schema(path).remove_metadata())
+    for batch in read_batches(path):
+        facts.add(batch)
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return facts.segment(sha256, path.stat().st_size)
 
 
 def subjects_of(path: Path) -> SubjectFilter:
