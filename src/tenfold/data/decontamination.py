@@ -109,7 +109,8 @@ def _indexes(ctx: Context, sets: Sequence[Asset], config: DecontaminateConfig) -
     from tenfold.data.hub.job import job_key
 
     connectors = _connectors(config.sources, Path(ctx.scratch.get("directory", ".")))
-    names = [each.name for each in (*sets, *connectors)]
+    everything: list[Asset | Connector] = [*sets, *connectors]
+    names = [each.name for each in everything]
     if not names:
         raise ConfigError(
             "no evaluation set", hint="name assets in `needs`, after the records, or `sources`"
@@ -129,7 +130,7 @@ def _indexes(ctx: Context, sets: Sequence[Asset], config: DecontaminateConfig) -
         return kept
     draft = ctx.draft(Piece.kind)
     facts = {}
-    for each in (*sets, *connectors):
+    for each in everything:
         texts = _items(each) if isinstance(each, Asset) else _read(each)
         index = eval_index(each.name, texts, words=config.words, least_words=config.least_words)
         index.save(draft.path(f"{index.digest}.npy").parent)

@@ -23,6 +23,7 @@ from tenfold.errors import InfrastructureError, UsageError
 from tenfold.factory.erased_files import FileCleaner, busy, held_alone, state_files
 from tenfold.factory.erased_outputs import cleaned_manifest, descendants, encoded, recounted
 from tenfold.factory.erased_snapshots import rewritten
+from tenfold.factory.subject_key import FOLDER, subject_key_file
 
 if TYPE_CHECKING:
     from tenfold.data.privacy.person import Person
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from tenfold.factory.factory import Factory
     from tenfold.ledger.erasure import Exchange
 
-FOLDER = "privacy"
-"""In the store: the key, the lock and the certificates. Only its owner may look into it."""
 Say = Callable[[str], None]
 
 
@@ -56,8 +55,9 @@ def subject_key(factory: Factory) -> SubjectKey:
     from tenfold.data.privacy.subject_key import open_key
 
     _folder(factory)  # with its owner's rights, before a file is in it
-    assert factory.subject_key_file is not None
-    return open_key(factory.subject_key_file)
+    file = subject_key_file(factory)
+    assert file is not None
+    return open_key(file)
 
 
 def erase(

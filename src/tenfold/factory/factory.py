@@ -200,15 +200,8 @@ class Factory:
 
     def state_folder(self, name: str) -> Path | None:
         """Where processes of this factory keep what they share; None for a factory in memory."""
-        if self._store_url == _MEMORY:
-            return None
-        return (self.directory / self._store_url).resolve() / name
-
-    @property
-    def subject_key_file(self) -> Path | None:
-        """Where the key of stand-ins, subjects and certificates is kept; None for a factory in memory."""
-        folder = self.state_folder("privacy")
-        return None if folder is None else folder / "subject.key"
+        place = (self.directory / self._store_url).resolve() / name
+        return None if self._store_url == _MEMORY else place
 
     def reread(self) -> None:
         """Take over what the file says now about serving, prices and tenants. Raises SpecError, and then all
@@ -448,6 +441,7 @@ class Factory:
     @property
     def _builder(self) -> Builder:
         from tenfold.factory.serving import gateways_of
+        from tenfold.factory.subject_key import subject_key_file
         from tenfold.observe.work import StepMeter
 
         return Builder(
@@ -459,7 +453,7 @@ class Factory:
             clock=self._clock,
             meter=StepMeter(tariff=self.tariff, power=self.power),
             gateways=gateways_of(self),
-            subject_key=self.subject_key_file,
+            subject_key=subject_key_file(self),
             judging=self._judging,
             cpu=self._settings.cpu,
             strict_environment=self._strict_env,

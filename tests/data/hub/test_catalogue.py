@@ -13,6 +13,7 @@ from tenfold.data.hub import catalogue
 from tenfold.data.hub.signature import signature
 from tenfold.data.privacy.subject_key import open_key
 from tenfold.errors import ConfigError, SpecError
+from tenfold.factory.subject_key import subject_key_file
 
 FILE = """\
 factory: people
@@ -41,7 +42,8 @@ def test_what_is_read_off_the_source_is_what_the_class_has(name):
     module, _, kind = catalogue._target(name).partition(":")
     cls = getattr(catalogue._module(module, name), kind)
     known = settings_of_dataclass(cls)
-    assert said is not None and list(said.settings) == list(known)
+    assert said is not None
+    assert list(said.settings) == list(known)
     for setting in known.values():
         assert (said.settings[setting.name].default is REQUIRED) == (setting.default is REQUIRED)
 
@@ -79,7 +81,7 @@ def test_persons_are_named_by_the_key_of_the_store_or_by_one_of_yours(tmp_path):
             assert factory.run().ok
             [batch] = factory.asset("refined").batches(["subjects"])
             found[operator] = batch.column(0).to_pylist()
-            key = factory.subject_key_file
+            key = subject_key_file(factory)
         assert [len(each) for each in found[operator]] == [1, 0]
     assert found["subjects"] != found["subjects: {key: own.key}"]
     assert stat.S_IMODE(key.stat().st_mode) == 0o600

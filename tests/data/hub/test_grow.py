@@ -38,7 +38,8 @@ def test_only_what_is_new_is_read(run, ctx, tmp_path, table):
     add, connection = table
     settings = {"sources": sources(tmp_path, since="id"), "segment_megabytes": 1, "grow": True}
     first = run(ingest, **settings)
-    assert ctx.metrics["db.records"] == 900 and len(first.segments()) > 2
+    assert ctx.metrics["db.records"] == 900
+    assert len(first.segments()) > 2
     add(900, 950)
     connection.execute("DELETE FROM notes WHERE id = 3")
     connection.commit()
@@ -46,7 +47,9 @@ def test_only_what_is_new_is_read(run, ctx, tmp_path, table):
     assert ctx.metrics["db.records"] == 50
     old = first.segments()
     assert second.segments()[: len(old)] == old
-    assert texts(second) == texts(first) + [f"note number {n} note number"[:20] for n in range(900, 950)]
+    assert texts(second) == texts(first) + [
+        f"note number {n} note number"[:20] for n in range(900, 950)
+    ]
     # Without news nothing is read, and the snapshot is the same.
     assert run(ingest, **settings).digest == second.digest
     # What is read anew has what is there now.

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from tenfold.data import record
 
-
 KEEP = ("authority", "newest", "longest")
 """The rule where nothing else is said."""
 ORDERS = {

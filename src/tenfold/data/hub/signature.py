@@ -12,7 +12,7 @@ import dataclasses
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,22 +136,23 @@ def _record(tree: ast.Module, name: str) -> Any:
     """A dataclass that the module defines or imports, by its fields alone."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name and _is_dataclass(node):
-            fields = [
-                (
-                    setting.name,
-                    setting.type,
-                    dataclasses.field(default_factory=lambda value=setting.default: value),
-                )
-                if setting.default is not REQUIRED
-                else (setting.name, setting.type)
-                for setting in _settings(tree, node).values()
-            ]
+            fields: list[Any] = []
+            for setting in _settings(tree, node).values():
+                field: Any = dataclasses.field()
+                if setting.default is not REQUIRED:
+                    # A factory takes any default; a plain one may not be a list.
+                    field = dataclasses.field(default_factory=partial(_same, setting.default))
+                fields.append((setting.name, setting.type, field))
             return dataclasses.make_dataclass(name, fields, kw_only=True)
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 if (alias.asname or alias.name) == name and (other := _tree(node.module)):
                     return _record(other[1], alias.name)
     return Any
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _is_dataclass(node: ast.ClassDef) -> bool:
