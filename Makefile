@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 TORCH  := torch==2.13.0
 
-.PHONY: demo test lint format bench floor gateway-bench clean
+.PHONY: demo test lint format bench floor gateway-bench data-bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/tenfold demo
@@ -25,7 +25,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format src tests bench
 
 # Every measured claim, on a quiet machine; writes bench/results. `make floor FLAGS=--quick` only looks.
-bench: floor gateway-bench
+bench: floor gateway-bench data-bench
 
 floor: $(VENV)/.dev
 	$(BIN)/python bench/floor.py $(FLAGS)
@@ -36,6 +36,11 @@ gateway-bench: $(VENV)/.dev
 	$(BIN)/python bench/gateway.py $(FLAGS)
 	$(BIN)/python bench/gateway_growth.py $(FLAGS)
 	$(BIN)/python bench/gateway_soak.py $(FLAGS)
+
+# Needs the real data beside the checkout (shared/); parts without theirs say so.
+data-bench: $(VENV)/.dev
+	$(BIN)/python bench/peers.py
+	$(BIN)/python bench/data.py $(FLAGS)
 
 clean:
 	rm -rf $(VENV) tenfold-demo build dist

@@ -27,6 +27,8 @@ PINNED = {
     "datasketch": ("datasketch", "2.0.0"),  # MinHash, beside bench/data_dedup.py
     "trafilatura": ("trafilatura", "2.3.1"),  # main text of pages, beside bench/data_html.py
     "imagehash": ("imagehash", "4.3.2"),  # pHash of images, beside bench/data_images.py
+    "mlcroissant": ("mlcroissant[parquet]", "1.1.1"),  # judges what tests/data/out writes
+    "datasets": ("datasets", "5.2.0"),  # loads what tests/data/out writes, as users would
     "presidio": ("presidio-analyzer", "2.2.366"),  # personal data, beside bench/data_pii.py
 }
 """Name -> requirement and version."""
@@ -36,6 +38,7 @@ BESIDE = {
         "xxhash<4", "tokenizers",
     ),
     "data-juicer": ("aiohttp",),
+    "datasets": ("pillow",),  # decodes images
     "trafilatura": ("lxml_html_clean==0.4.6",),  # its justext asks for an extra that newer lxml renamed
 }  # fmt: skip
 """Name -> what it needs and does not always bring: extras without the rest of them, and what was forgotten."""

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Asset": "tenfold.core.asset",
+    "Blocks": "tenfold.core.blocks",
     "Check": "tenfold.core.checks",
     "Context": "tenfold.core.step",
     "Corpus": "tenfold.core.asset",
@@ -28,6 +29,9 @@ _PUBLIC = {
     "Report": "tenfold.core.asset",
     "Resources": "tenfold.core.step",
     "RunOutcome": "tenfold.factory",
+    "Shards": "tenfold.core.asset",
+    "Share": "tenfold.core.blocks",
+    "Snapshot": "tenfold.core.asset",
     "SqliteLedger": "tenfold.ledger.sqlite",
     "Step": "tenfold.core.step",
     "Table": "tenfold.core.asset",
@@ -62,9 +66,12 @@ if TYPE_CHECKING:
         Draft,
         Model,
         Report,
+        Shards,
+        Snapshot,
         Table,
         Tokenizer,
     )
+    from tenfold.core.blocks import Blocks, Share
     from tenfold.core.checks import Check
     from tenfold.core.plan import Plan
     from tenfold.core.progress import Progress

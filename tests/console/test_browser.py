@@ -20,48 +20,21 @@ PAGES = (
     "/assets/small",
 )
 
-UNLABELLED = """() => [...document.querySelectorAll('a, button, input, select, svg[role], nav, [tabindex="0"]')]
-  .filter(e => e.checkVisibility() && !(e.getAttribute('aria-label') || e.textContent || '').trim())
-  .map(e => e.outerHTML.slice(0, 120))"""
-CONTRAST = """() => {
-  const lum = (r, g, b) => [r, g, b].map(v => v / 255)
-    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const read = text => (text.match(/[\\d.]+/g) || []).map(Number);
-  const ground = e => {
-    for (; e; e = e.parentElement) {
-      const c = read(getComputedStyle(e).backgroundColor);
-      if (c.length === 3 || c[3] > 0.99) return c;
-    }
-    return [255, 255, 255];
-  };
-  const poor = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const e = walker.currentNode.parentElement;
-    if (!walker.currentNode.nodeValue.trim() || e.closest('svg, .skip') || !e.checkVisibility()) continue;
-    const fore = lum(...read(getComputedStyle(e).color).slice(0, 3)), back = lum(...ground(e).slice(0, 3));
-    const ratio = (Math.max(fore, back) + 0.05) / (Math.min(fore, back) + 0.05);
-    if (ratio < 4.5) poor.push(`${ratio.toFixed(2)} ${e.outerHTML.slice(0, 90)}`);
-  }
-  return poor;
-}"""
-OVERFLOW = "() => document.documentElement.scrollWidth - innerWidth"
-
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_in_both_schemes(site, browse, scheme):
+def test_every_page_in_both_schemes(site, browse, looks, scheme):
+    unlabelled, contrast, overflow = looks
     wide, narrow = browse(scheme, 1440), browse(scheme, 800)
     origin = site.url.removesuffix("/console")
     paths = [*PAGES, f"/requests/{site.past.responses[-1]}"]
     for path in paths:
         wide.page.goto(site.url + path)
         wide.page.wait_for_selector('#live[data-state="live"]')
-        assert wide.page.evaluate(UNLABELLED) == [], path
-        assert wide.page.evaluate(CONTRAST) == [], path
+        assert wide.page.evaluate(unlabelled) == [], path
+        assert wide.page.evaluate(contrast) == [], path
         narrow.page.goto(site.url + path)
         for watched in (wide, narrow):
-            assert watched.page.evaluate(OVERFLOW) <= 0, f"{path} scrolls sideways"
+            assert watched.page.evaluate(overflow) <= 0, f"{path} scrolls sideways"
     ground = wide.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(246, 246, 243)" if scheme == "light" else "rgb(15, 17, 21)")
     for watched in (wide, narrow):

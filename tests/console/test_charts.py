@@ -20,8 +20,10 @@ from tenfold.console.charts import (
     columns,
     dag,
     gantt,
+    histogram,
     line_chart,
     sparkline,
+    waterfall,
 )
 from tenfold.console.charts.dag import NODE_HEIGHT, NODE_WIDTH
 from tenfold.console.charts.line import MAX_POINTS, smoothed, thinned
@@ -173,3 +175,32 @@ def test_a_crossing_that_can_be_avoided_is():
              for i, v in (("a", 0), ("b", 0), ("c", 1), ("d", 1))]  # fmt: skip
     places = boxes(parsed(dag(nodes, [("a", "d"), ("b", "c")], label="")))
     assert (places["a"][1] < places["b"][1]) == (places["d"][1] < places["c"][1])
+
+
+def test_a_waterfall_ends_where_losses_leave_off():
+    drawn = waterfall(("met", 100), [("<b>", 30), ("few", 10)], ("kept", 60), label="losses")
+    bars = [
+        tuple(float(re.search(f' {name}="([^"]*)"', each)[1]) for name in ("x", "width"))
+        for each in re.findall(r"<rect[^>]*>", drawn)
+    ]
+    (left, whole), first, second, (start, kept) = bars
+    assert start == left
+    assert first[0] + first[1] == pytest.approx(left + whole, abs=0.2), (
+        "the first loss is at the end"
+    )
+    assert second[0] + second[1] == pytest.approx(first[0], abs=0.2)
+    assert second[0] == pytest.approx(left + kept, abs=0.2), "what is left is what is kept"
+    assert "<b>" not in drawn
+
+
+def test_a_histogram_and_bars_with_unequal_whiskers():
+    drawn = histogram([("a", 0.5), ("b", 0.0), ("c", 0.25)], label="x", x_unit="y", mark_at=2)
+    heights = [float(h) for h in re.findall(r'height="([\d.]+)"', drawn)]
+    assert heights[0] == pytest.approx(2 * heights[1], abs=0.2)
+    assert "bar s2" in drawn
+    assert "bar s1" in drawn
+    row = Bar(label="none seen", value=0.0, text="0 %", edges=(0.0, 0.4))
+    other = Bar(label="some", value=0.8, text="80 %")
+    low, high = re.search(r'd="M([\d.]+) [\d.]+H([\d.]+)', bars([row, other], label="x")).groups()
+    width = float(re.findall(r'<rect[^>]* width="([\d.]+)"', bars([row, other], label="x"))[1])
+    assert float(high) - float(low) == pytest.approx(width / 2, abs=0.2)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tenfold.core.facts import Metric, RequestEvent, Run, RunStep, Verdict
+from tenfold.core.facts import LabelEvent, Metric, RequestEvent, Run, RunStep, Verdict
 from tenfold.core.plan import Plan, PlannedStep
 from tenfold.errors import UnknownName
 from tenfold.ledger.memory import MemoryLedger
@@ -51,7 +51,7 @@ def test_an_empty_ledger_is_a_past_like_any_other():
     assert queries.factory_graph().assets == ()
     assert queries.traffic().total.requests == 0
     assert queries.models().versions == ()
-    assert queries.cursor() == "0.0.0.0.0.00000000"
+    assert queries.cursor() == "0.0.0.0.0.0.00000000"
     with pytest.raises(UnknownName, match="tenfold run"):
         queries.run()
     ledger.close()
@@ -327,7 +327,7 @@ def test_buckets_are_round_and_few():
         assert span / bucket_for(span) <= 60
 
 
-@pytest.mark.parametrize("kind", ["metric", "event", "request", "verdict", "step"])
+@pytest.mark.parametrize("kind", ["metric", "event", "label", "request", "verdict", "step"])
 def test_the_cursor_moves_with_every_fact_a_page_shows(past, history, kind):
     ledger, written, queries = past
     history.start_run(ledger, written, history.NOW_S)
@@ -340,6 +340,9 @@ def test_the_cursor_moves_with_every_fact_a_page_shows(past, history, kind):
         case "event":
             event = queries.events("r-second")[0]
             ledger.append([replace(event, run_id="r-live")])
+        case "label":
+            ledger.append([LabelEvent(factory="f", queue="q", digest="d", record="r", annotator="a",
+                                      action="skip")])  # fmt: skip
         case "request":
             ledger.append([history.request(written, "chatcmpl-new")])
         case "verdict":
@@ -351,11 +354,11 @@ def test_the_cursor_moves_with_every_fact_a_page_shows(past, history, kind):
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "7", "1.2.3", "1.x.3.4.5.00", "1." + "9" * 30 + ".1.1.1.1"]
+    "text", [None, "", "7", "1.2.3", "1.x.3.4.5.6.00", "1." + "9" * 30 + ".1.1.1.1.1"]
 )
 def test_a_cursor_nobody_gave_out_is_no_cursor(text):
     assert event_seq(text) is None
-    assert event_seq("1.42.3.4.5.0a0b0c0d") == 42
+    assert event_seq("1.42.3.4.5.6.0a0b0c0d") == 42
 
 
 def test_levels_survive_a_cycle_and_a_need_nobody_has():

@@ -7,15 +7,17 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from tenfold.core.tokens import TokenFile, TokenStream  # noqa: E402
 from tenfold.errors import InputError  # noqa: E402
-from tenfold.train.batches import Blocks, TokenFile, tokenise  # noqa: E402
+from tenfold.train.batches import Blocks, tokenise  # noqa: E402
 
 
-def numbered(tmp_path, num_tokens: int) -> TokenFile:
+def numbered(tmp_path, num_tokens: int) -> TokenStream:
     """Token i is i, so that a block shows where it was cut."""
     path = tmp_path / "tokens"
     np.arange(num_tokens, dtype="<u4").tofile(path)
-    return TokenFile(path, num_tokens, num_tokens, "<u4")
+    file = TokenFile(path=path, num_tokens=num_tokens, num_bytes=num_tokens)
+    return TokenStream([file], 4)
 
 
 @given(num_tokens=st.integers(9, 200), seed=st.integers(0, 2**40))
@@ -61,8 +63,7 @@ def test_tokens_in_the_file_decode_to_the_documents(corpus, tokenizer, tmp_path)
     vocabulary = Tokenizer.from_file(str(tokenizer.folder() / "tokenizer.json"))
     texts = [document.text for document in corpus.documents("train")]
     tokens = tokenise(iter(texts), vocabulary, 0, tmp_path / "tokens")
-    ids = tokens.open()
-    assert len(ids) == tokens.num_tokens
+    ids = np.array(tokens.ids(0, tokens.num_tokens))
     assert tokens.num_bytes == sum(len(text.encode()) for text in texts)
     ends = np.flatnonzero(ids == 0)
     assert len(ends) == len(texts)

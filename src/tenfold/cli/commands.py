@@ -26,7 +26,13 @@ COMMANDS: dict[str, Command] = {
         BUILD, "watch:watch", "Run again when time, data, drift or a red check says so"
     ),
     "show": Command(BUILD, "show:show", "The factory, or one asset, alias, digest or run"),
+    "data": Command(
+        BUILD, "data:app", "Datasets: what there is, what was lost and why; cards and exports"
+    ),
     "report": Command(BUILD, "report:report", "A run as one HTML file with plots"),
+    "labels": Command(
+        BUILD, "labels:labels", "What annotators said in a review queue, as JSON Lines"
+    ),
     "promote": Command(
         RELEASE, "release:promote", "Point an alias at an asset, if its checks are green"
     ),

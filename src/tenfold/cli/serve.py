@@ -129,4 +129,4 @@ def _console(factory: Factory) -> dict[str, Any]:
     """The web console over the factory's facts, as an ASGI application."""
     from tenfold.console.app import make_app
 
-    return {CONSOLE: make_app(factory.queries, prefix=CONSOLE)}
+    return {CONSOLE: make_app(factory.queries, prefix=CONSOLE, labelling=factory.labelling)}

@@ -6,10 +6,10 @@ views and the guard; opens no port and no ledger.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from starlette.applications import Starlette
@@ -30,6 +30,9 @@ from tenfold.console.views import NAVIGATION, VIEWS, View
 from tenfold.errors import TenfoldError, UnknownName
 from tenfold.queries import Queries
 from tenfold.queries.cursor import event_seq
+
+if TYPE_CHECKING:
+    from tenfold.factory.labelling import Labelling
 
 MAX_LOG_ROWS = 200
 
@@ -56,14 +59,28 @@ def make_app(
     allowed_hosts: Collection[str] = LOOPBACK_HOSTS,
     allow_remote: bool = False,
     prefix: str = "/console",
+    labelling: Labelling | None = None,
 ) -> Console:
-    """`allowed_hosts` are names without ports; `allow_remote` lets clients in that are not loopback."""
+    """`allowed_hosts` are names without ports; `allow_remote` lets clients in that are not loopback.
+    With `labelling` there are pages to label records, and they write; without it the console only reads."""
     live = Live()
-    pages = Pages(queries, environment(prefix), prefix, live)
+    env = environment(prefix)
+    views = dict(VIEWS)
+    navigation: tuple[tuple[str, str, str], ...] = NAVIGATION
+    deeds: list[Route] = []
+    if labelling is not None:
+        from tenfold.console.deeds import Deeds
+        from tenfold.console.views.label import SECTION, label_views
+
+        views |= {view.name: view for view in label_views(labelling)}
+        navigation = (*NAVIGATION, SECTION)
+        deeds = Deeds(labelling, env).routes()
+    pages = Pages(queries, env, prefix, live, views, navigation)
     routes = [
         Route("/static/{file}", pages.static),
         Route("/live/{view}", pages.stream),
-        *(Route(view.path, pages.endpoint(view), name=view.name) for view in VIEWS.values()),
+        *deeds,
+        *(Route(view.path, pages.endpoint(view), name=view.name) for view in views.values()),
     ]
     app = Starlette(
         routes=[
@@ -72,15 +89,30 @@ def make_app(
         ],
         exception_handlers={404: pages.missing, TenfoldError: pages.failed},
     )
-    guard = Guard(app, allowed_hosts=allowed_hosts, allow_remote=allow_remote)
+    guard = Guard(
+        app,
+        allowed_hosts=allowed_hosts,
+        allow_remote=allow_remote,
+        writes=lambda path: labelling is not None and path.startswith(f"{prefix}/label/"),
+    )
     return Console(guard, live, prefix)
 
 
 class Pages:
     """The endpoints. Synchronous ones run in a thread, so that a slow ledger never blocks the loop."""
 
-    def __init__(self, queries: Queries, env: jinja2.Environment, prefix: str, live: Live) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        env: jinja2.Environment,
+        prefix: str,
+        live: Live,
+        views: Mapping[str, View],
+        navigation: Sequence[tuple[str, str, str]],
+    ) -> None:
         self._queries = queries
+        self._views = views
+        self._navigation = navigation
         self._env = env
         self._prefix = prefix
         self._live = live
@@ -101,7 +133,7 @@ class Pages:
         return page
 
     async def stream(self, request: Request) -> Response:
-        view = VIEWS.get(request.path_params["view"])
+        view = self._views.get(request.path_params["view"])
         if view is None:
             return PlainTextResponse("no such view", 404)
         params = {k: v for k, v in _params(request).items() if k not in ("view", "after")}
@@ -157,7 +189,7 @@ class Pages:
 
     def _frame(self, section: str) -> dict[str, Any]:
         """What every page needs around its own content."""
-        return {"navigation": NAVIGATION, "section": section}
+        return {"navigation": self._navigation, "section": section}
 
 
 def _params(request: Request) -> dict[str, str]:

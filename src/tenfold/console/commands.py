@@ -1,4 +1,4 @@
-"""The commands behind the pages: this version of the console only reads, so every deed is shown as text.
+"""The commands behind the pages: but for labels the console only reads, so every deed is shown as text.
 
 One place, so that the console never teaches a command the command line does not have.
 """

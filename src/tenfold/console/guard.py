@@ -1,8 +1,9 @@
 """Who may look: loopback clients that mean this host. And the headers every answer carries.
 
 A page of another site can make a browser send requests here (DNS rebinding gives it our address under
-its own name), so the Host must be one of ours, the Origin too, and nothing is ever written. Knows
-nothing about pages.
+its own name), so the Host must be one of ours, the Origin too. Nothing is ever written, but at addresses
+the application names; a page of ours must ask, in JSON, which no form of another site can. Knows nothing
+about pages.
 """
 
 from __future__ import annotations
@@ -32,8 +33,17 @@ HEADERS = [
 class Guard:
     """An ASGI app that lets through what may pass, and hardens what goes back."""
 
-    def __init__(self, app: App, *, allowed_hosts: Collection[str], allow_remote: bool) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        allowed_hosts: Collection[str],
+        allow_remote: bool,
+        writes: Callable[[str], bool] = lambda path: False,
+    ) -> None:
+        """`writes` tells the paths that take a POST."""
         self._app = app
+        self._writes = writes
         self._hosts = {host.strip("[]").lower() for host in allowed_hosts}
         self._allow_remote = allow_remote
 
@@ -76,7 +86,11 @@ class Guard:
         site = headers.get("sec-fetch-site", b"")
         if site == b"cross-site" and headers.get("sec-fetch-mode") != b"navigate":
             return 403, "a page of another site may not read the console"
-        if scope["method"] not in ("GET", "HEAD"):
+        if scope["method"] == "POST" and self._writes(scope["path"]):
+            kind = headers.get("content-type", b"").decode("latin-1").partition(";")[0].strip()
+            if not origin or site not in (b"", b"same-origin") or kind != "application/json":
+                return 403, "only a page of the console itself may write, in JSON"
+        elif scope["method"] not in ("GET", "HEAD"):
             return 405, "the console only reads; each page shows the command that acts"
         return None
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from tenfold.core.keys import canonical_json, digest
 from tenfold.core.segment import Segment, read_batches
+from tenfold.core.shards import Shard
+from tenfold.core.tokens import TokenFile, TokenStream
 from tenfold.errors import BlobMissing, InputError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -272,6 +274,14 @@ class Tokenizer(Asset):
 
     kind: ClassVar[str] = "tokenizer"
 
+    def special_token(self, role: str) -> str | None:
+        """The token that `tokenizer_config.json` names as `bos_token` or `eos_token`; None: it names none."""
+        if "tokenizer_config.json" not in self.files:
+            return None
+        token = self.read_json("tokenizer_config.json").get(role)
+        found = token.get("content") if isinstance(token, dict) else token
+        return None if found is None else str(found)
+
 
 class Model(Asset):
     """A transformers folder: config.json, model.safetensors, tokenizer.json. Meta: `parameters`, `dtype`."""
@@ -326,6 +336,42 @@ class Snapshot(Asset):
             yield from read_batches(self.path(segment.file), columns, kept_only=kept_only)
 
 
+class Shards(Asset):
+    """Tokens for training, memory-mapped, and what is known of them in `shards.json`.
+
+    Meta: `documents`, `tokens`, `bytes` (UTF-8 of the text), `tokenizer` (digest), `licences`
+    (licence -> documents).
+    """
+
+    kind: ClassVar[str] = "shards"
+    FILE: ClassVar[str] = "shards.json"
+
+    @cached_property
+    def content(self) -> Mapping[str, Any]:
+        """The manifest: tokenizer, width of an id, packing rules, parents, shards in order."""
+        plain: Mapping[str, Any] = self.read_json(self.FILE)
+        return plain
+
+    def shards(self, split: str | None = None) -> list[Shard]:
+        """In order."""
+        found = [Shard.from_json(plain) for plain in self.content["shards"]]
+        return [shard for shard in found if split in (None, shard.split)]
+
+    def tokens(self, split: str) -> TokenStream:
+        """All ids of `train` or `heldout`, documents in the order of the snapshot."""
+        files = [
+            TokenFile(
+                path=self.path(shard.ids_file),
+                num_tokens=shard.num_tokens,
+                num_bytes=shard.num_bytes,
+                offsets=self.path(shard.offsets_file),
+                num_documents=shard.num_documents,
+            )
+            for shard in self.shards(split)
+        ]
+        return TokenStream(files, self.content["id_bytes"])
+
+
 class Piece(Asset):
     """A finished part of a step's work, kept under a key of its own; never an asset of a factory."""
 
@@ -333,7 +379,8 @@ class Piece(Asset):
 
 
 KINDS: Mapping[str, type[Asset]] = {
-    cls.kind: cls for cls in (Asset, Corpus, Table, Tokenizer, Model, Report, Snapshot, Piece)
+    cls.kind: cls
+    for cls in (Asset, Corpus, Table, Tokenizer, Model, Report, Snapshot, Shards, Piece)
 }
 
 

@@ -255,6 +255,28 @@ class VirtualKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelEvent:
+    """One thing an annotator did to a record of a review queue. Never changed: an undo is one more."""
+
+    factory: str
+    queue: str
+    """Name of the asset that is the queue."""
+    digest: str
+    """Of the queue as it was shown."""
+    record: str
+    annotator: str
+    action: str
+    """`label`, `skip` or `undo` (the annotator's last label or skip, which was of this record)."""
+    label: str = ""
+    slot: int = 0
+    """Which of the labels asked for of this record: 0 and up."""
+    seconds: float = 0.0
+    """From being shown to being decided."""
+    at_s: float = 0.0
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Partial:
     """A checkpoint of a step that has not finished, so that it can go on where it stopped."""
 

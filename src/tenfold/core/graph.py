@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tenfold.core.asset import Asset
 from tenfold.core.checks import Check
-from tenfold.core.step import Resources, Step
+from tenfold.core.step import Resources, Step, accepts
 from tenfold.errors import GraphError, UnknownName, suggestion
 
 
@@ -178,8 +177,7 @@ def kind_faults(node: Node, inputs: Sequence[Step]) -> list[tuple[str, str]]:
         return [(node.name, f"{node.step.name} needs at least {len(wanted)} inputs")]
     faults = []
     for (parameter, kind), need, source in zip(wanted.items(), node.needs, inputs, strict=False):
-        any_kind = Asset.kind in (kind, source.output)
-        if not any_kind and kind != source.output:
+        if not accepts(kind, source.output):
             faults.append(
                 (node.name, f"{parameter} must be a {kind}, but {need!r} is a {source.output}")
             )

@@ -109,7 +109,7 @@ class Ledger(Protocol):
         ...
 
     def append(self, facts: Sequence[Any]) -> None:
-        """Add Metric, Verdict, Event, RequestEvent or EnergyWindow records, all or none.
+        """Add Metric, Verdict, Event, LabelEvent, RequestEvent or EnergyWindow records, all or none.
 
         A RequestEvent whose id is already there is left as it is: retrying a batch is safe.
         """

@@ -87,6 +87,30 @@ def read_batches(
             yield single(table.select(wanted))
 
 
+def read_rows(path: Path, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+    """A few rows by their number, as Python values; of `columns`, those that are there. Reads only their row
+    groups. Raises MissingExtra without pyarrow."""
+    try:
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError:
+        raise MissingExtra(
+            "the package 'pyarrow' is not installed; it is needed to read segments",
+            hint="pip install 'tenfold[data]'",
+        ) from None
+    found: dict[int, dict[str, Any]] = {}
+    with pq.ParquetFile(path, memory_map=True) as file:
+        names = [name for name in columns if name in file.schema_arrow.names]
+        start = 0
+        for group in range(file.num_row_groups):
+            end = start + file.metadata.row_group(group).num_rows
+            if inside := [row for row in rows if start <= row < end]:
+                table = file.read_row_group(group, columns=names, use_threads=False)
+                picked = table.take([row - start for row in inside]).to_pylist()
+                found.update(zip(inside, picked, strict=True))
+            start = end
+    return [found[row] for row in rows if row in found]
+
+
 def single(table: pa.Table) -> pa.RecordBatch:
     """A table of a few megabytes as one batch, also when it has no row."""
     import pyarrow as pa

@@ -15,7 +15,8 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, get_type_hints, overload
+from types import UnionType
+from typing import Any, Protocol, get_args, get_type_hints, overload
 
 from tenfold.core.asset import Asset, Draft
 from tenfold.core.config import (
@@ -27,6 +28,8 @@ from tenfold.core.config import (
 )
 from tenfold.core.ports import GatewayHandle
 from tenfold.errors import ConfigError
+
+_OR = " or "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +106,7 @@ class Step:
     settings: Mapping[str, Setting]
     config_class: type | None
     inputs: Mapping[str, str]
-    """parameter -> kind (`asset`: any)."""
+    """parameter -> kind (`asset`: any; `corpus or shards`: either)."""
     variadic: str | None
     """The name of a `*inputs` parameter that takes any number of further assets."""
     output: str
@@ -230,5 +233,12 @@ def step(
     return make if function is None else make(function)
 
 
+def accepts(wanted: str, kind: str) -> bool:
+    """Whether an asset of `kind` may stand where an input says `wanted`; a plain asset goes anywhere."""
+    return Asset.kind in (wanted, kind) or kind in wanted.split(_OR)
+
+
 def _kind(hint: Any) -> str:
+    if isinstance(hint, UnionType):
+        return _OR.join(_kind(one) for one in get_args(hint))
     return hint.kind if isinstance(hint, type) and issubclass(hint, Asset) else Asset.kind

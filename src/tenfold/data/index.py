@@ -30,7 +30,7 @@ class IndexStepConfig:
     b: float = 0.75
     """Of BM25: how much longer records are held back, 0 to 1."""
     formula: Literal["lucene", "robertson"] = "lucene"
-    """Of the inverse document frequency: Lucene's is never below 0, Robertson's as he wrote it."""
+    """Of BM25's weight of a word: `lucene` is never below 0, `robertson` is for words in most records."""
     title_weight: int = 2
     """Times a title counts, 0 or more."""
     dimensions: int = 512

@@ -113,7 +113,10 @@ def ingest(ctx: Context, *, config: IngestConfig) -> Draft:
     recipe = {"name": "data.ingest", "version": ingest.version, "parameters": settings}
     [modality, *others] = sorted(modalities)
     origin = Origin(
-        modality="mixed" if others else modality, recipe=[recipe], quarantine=quarantine
+        modality="mixed" if others else modality,
+        recipe=[recipe],
+        quarantine=quarantine,
+        sources=_sources(connectors, pieces),
     )
     return write_snapshot(ctx, draft, segments, origin)
 
@@ -126,6 +129,20 @@ def _connectors(sources: Sequence[Mapping[str, Any]], directory: Path) -> list[C
         connector(settings, where=f"data.ingest.sources[{number}]", directory=str(directory))
         for number, settings in enumerate(sources)
     ]
+
+
+def _sources(connectors: Sequence[Connector], pieces: Sequence[Asset]) -> dict[str, dict[str, Any]]:
+    """What the gauges want to know of each; two readings under one name are one source."""
+    found: dict[str, dict[str, Any]] = {}
+    for source, piece in zip(connectors, pieces, strict=True):
+        each = found.setdefault(source.name, {"records": 0, "quarantined": 0})
+        each["half_life_days"] = source.half_life_days
+        each["authority"] = source.authority
+        for name in ("records", "quarantined"):
+            each[name] += int(piece.meta["integration"][name])
+        met = each["records"] + each["quarantined"]
+        each["readable_share"] = each["records"] / met if met else 1.0
+    return found
 
 
 def _judge(

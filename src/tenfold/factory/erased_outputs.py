@@ -36,16 +36,20 @@ def recounted(manifest: Manifest, gone: Mapping[str, Sequence[bytes]]) -> Manife
         meta["rows"] -= len(gone.get(Table.FILE, ()))
     if manifest.kind == Corpus.kind:
         licences = Counter(meta.get("licences", {}))
+        splits, sources = (Counter(meta.get(name, {})) for name in ("splits", "sources"))
         for line in gone.get(Corpus.FILE, ()):
             document = Document(**json.loads(line))
             licences[document.licence] -= 1
+            splits[document.split] -= 1
+            sources[document.meta.get("record", {}).get("source", "")] -= 1
             less = {
                 "documents": 1, "characters": len(document.text), "bytes": len(document.text.encode()),
                 "heldout_documents": int(document.split == "heldout"),
             }  # fmt: skip
             meta.update({name: meta[name] - count for name, count in less.items() if name in meta})
-        if "licences" in meta:
-            meta["licences"] = {name: count for name, count in sorted(licences.items()) if count}
+        for what, counts in (("licences", licences), ("splits", splits), ("sources", sources)):
+            if what in meta:
+                meta[what] = {name: count for name, count in sorted(counts.items()) if count > 0}
     return replace(manifest, meta=meta)
 
 

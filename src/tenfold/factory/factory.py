@@ -32,6 +32,7 @@ from tenfold.factory.building import Builder
 from tenfold.factory.catalogue import Catalogue, source_sha256
 from tenfold.factory.judging import Judging
 from tenfold.factory.keys import create_key, revoke_key
+from tenfold.factory.labelling import Labelling
 from tenfold.factory.outcome import RunOutcome
 from tenfold.factory.past import Past
 from tenfold.factory.release import Release, Releases
@@ -80,17 +81,9 @@ class Factory:
 
     def _repr_html_(self) -> str:
         """What is declared; how it stands is `plan()`'s to say. Opens nothing."""
-        from html import escape  # notebooks only
+        from tenfold.factory.notebook import as_html
 
-        rows = "".join(
-            f"<tr><td><b>{escape(node.name)}</b></td><td><code>{escape(node.step.name)}</code></td>"
-            f"<td>{escape(', '.join(node.needs))}</td></tr>"
-            for node in self._nodes.values()
-        )
-        return (
-            f"<b>factory {escape(self.name)}</b>"
-            f"<table><tr><th>asset</th><th>step</th><th>needs</th></tr>{rows}</table>"
-        )
+        return as_html(self.name, self._nodes.values())
 
     @classmethod
     def load(cls, path: str | Path = "factory.yaml", *, sets: Sequence[str] = ()) -> Factory:
@@ -217,6 +210,11 @@ class Factory:
 
         return Queries(self.ledger, plan=self.plan, factory=self.name)
 
+    @property
+    def labelling(self) -> Labelling:
+        """The review queues of this factory, for the console, the command line and notebooks."""
+        return Labelling(self.ledger, self.blobs, self.name, self.graph, now=self._clock.now)
+
     def plan(self, *targets: str) -> Plan:
         """What a run would do and why. Touches nothing."""
         return make_plan(
@@ -299,12 +297,11 @@ class Factory:
                 raise UnknownName(
                     "alias", name, known, hint=None if known else "nothing is promoted"
                 )
-            digest: str | None = move.digest
-            title = move.asset
+            digest, title = move.digest, move.asset
         else:
             self.graph[name]
             last = self._past().last(name)
-            digest, title = (last.output.digest if last else None), name
+            digest, title = (last.output.digest if last else ""), name
         manifest = self.ledger.manifest(digest) if digest else None
         if manifest is None:
             raise UsageError(f"{name} has not been built", hint=f"tenfold run {name}")

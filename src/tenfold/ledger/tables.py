@@ -18,7 +18,7 @@ from tenfold.core import facts
 from tenfold.core.asset import Manifest
 from tenfold.core.keys import canonical_json
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 MIGRATIONS: Mapping[int, str] = {
     1: """
@@ -111,6 +111,15 @@ MIGRATIONS: Mapping[int, str] = {
     ALTER TABLE virtual_keys ADD COLUMN rotated_from TEXT;
     ALTER TABLE virtual_keys ADD COLUMN rotated_until_s DOUBLE PRECISION
     """,
+    3: """
+    CREATE TABLE labels (
+        seq {seq}, factory TEXT NOT NULL, queue TEXT NOT NULL, digest TEXT NOT NULL, record TEXT NOT NULL,
+        annotator TEXT NOT NULL, action TEXT NOT NULL, label TEXT NOT NULL, slot BIGINT NOT NULL,
+        seconds DOUBLE PRECISION NOT NULL, at_s DOUBLE PRECISION NOT NULL
+    );
+    CREATE INDEX labels_queue ON labels (factory, queue, seq);
+    CREATE INDEX labels_record ON labels (record)
+    """,
 }
 
 
@@ -138,6 +147,7 @@ TABLES: Mapping[type, TableOf] = {
     ),
     facts.Verdict: TableOf("verdicts"),
     facts.Event: TableOf("events"),
+    facts.LabelEvent: TableOf("labels"),
     facts.AliasMove: TableOf("alias_moves"),
     facts.RequestEvent: TableOf("requests", conflict="ON CONFLICT (id) DO NOTHING"),
     facts.EnergyWindow: TableOf("energy_windows"),

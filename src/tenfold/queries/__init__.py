@@ -16,6 +16,14 @@ from tenfold.core.ports import Ledger
 from tenfold.errors import TenfoldError
 from tenfold.queries.assets import AssetView, asset_view, resolve
 from tenfold.queries.cursor import cursor
+from tenfold.queries.datasets import (
+    Dataset,
+    DatasetView,
+    Difference,
+    dataset_view,
+    datasets,
+    difference,
+)
 from tenfold.queries.graph import FactoryGraph, factory_graph
 from tenfold.queries.lineage import Lineage, lineage
 from tenfold.queries.models import ModelsView, models_view
@@ -85,6 +93,18 @@ class Queries:
     def asset(self, name: str) -> AssetView:
         """By alias, name, digest or the beginning of one. Raises UnknownName."""
         return asset_view(self._past, name)
+
+    def datasets(self) -> list[Dataset]:
+        """Everything that holds records, the newest of each, by name."""
+        return datasets(self._past)
+
+    def dataset(self, name: str) -> DatasetView:
+        """By alias, name or digest, with what was lost on the way. Raises UnknownName."""
+        return dataset_view(self._past, name)
+
+    def difference(self, before: str, after: str) -> Difference:
+        """What two datasets, or two versions of one, differ in. Raises UnknownName."""
+        return difference(self._past, before, after)
 
     def traffic(
         self,

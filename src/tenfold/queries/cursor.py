@@ -9,14 +9,30 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from tenfold.core.facts import AliasMove, Event, Metric, RequestEvent, Run, RunStep, Verdict
+from tenfold.core.facts import (
+    AliasMove,
+    Event,
+    LabelEvent,
+    Metric,
+    RequestEvent,
+    Run,
+    RunStep,
+    Verdict,
+)
 from tenfold.core.ports import Ledger
 
-FOLLOWED: tuple[type[Any], ...] = (Metric, Event, RequestEvent, Verdict, AliasMove)
+FOLLOWED: tuple[type[Any], ...] = (
+    Metric,
+    Event,
+    RequestEvent,
+    Verdict,
+    AliasMove,
+    LabelEvent,
+)
 
 
 def cursor(ledger: Ledger) -> str:
-    """`metric.event.request.verdict.alias.fingerprint`: five row numbers and eight hex digits."""
+    """`metric.event.request.verdict.alias.label.fingerprint`: six row numbers and eight hex digits."""
     seqs = []
     for kind in FOLLOWED:
         newest = ledger.read(kind, newest=True, limit=1)

@@ -36,7 +36,7 @@ class Ancestor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCount:
-    """Documents of a corpus that share something."""
+    """Documents of a corpus or of shards that share something."""
 
     asset: str
     what: str
@@ -53,7 +53,7 @@ class Lineage:
     edges: tuple[tuple[str, str], ...]
     """(needed digest, digest)"""
     data: tuple[DataCount, ...]
-    """What the corpora consist of, by what they say of themselves."""
+    """What corpora and shards consist of, by what they say of themselves."""
 
 
 def lineage(past: Past, result: StepResult) -> Lineage:
@@ -97,8 +97,8 @@ def lineage(past: Past, result: StepResult) -> Lineage:
 
 
 def data_counts(past: Past, ancestors: Sequence[Ancestor]) -> list[DataCount]:
-    """Of every corpus on the way, from its meta (`licences: {name: documents}`) or metrics (`licence.X`)."""
-    corpora = [a for a in ancestors if a.kind == "corpus"]
+    """Of every corpus and all shards on the way, from its meta (`licences: {name: documents}`) or metrics (`licence.X`)."""
+    corpora = [a for a in ancestors if a.kind in ("corpus", "shards")]
     metrics = past.scalars(a.key for a in corpora if a.key)
     found: list[DataCount] = []
     for corpus in corpora:

@@ -1,14 +1,12 @@
-"""Text as tokens in a file, and fixed blocks of it in an order that a seed decides.
+"""Text as tokens in a file, and batches of blocks of tokens as tensors.
 
-Documents follow each other, an end token between them, and are cut into blocks of one context. Every
-epoch shifts the cuts and draws a new order, so that no token is always first. The file is memory mapped:
-the corpus never has to fit in memory. Knows nothing about models.
+Which block comes when is decided by `core.blocks`, for text tokenised here as for shards that the hub made.
+Knows nothing about models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tenfold.errors import InputError
+from tenfold.core import blocks
+from tenfold.core.tokens import TokenFile, TokenStream, width_for
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -25,25 +24,11 @@ if TYPE_CHECKING:
 _TEXTS_AT_ONCE = 512
 
 
-@dataclass(frozen=True, slots=True)
-class TokenFile:
-    """Token ids of one split, one after the other, and the UTF-8 bytes of text they stand for."""
-
-    path: Path
-    num_tokens: int
-    num_bytes: int
-    dtype: str
-
-    def open(self) -> np.ndarray:
-        """The ids [num_tokens], read-only, paged in as they are used."""
-        return np.memmap(self.path, dtype=self.dtype, mode="r", shape=(self.num_tokens,))
-
-
 def tokenise(
     texts: Iterable[str], tokenizer: Tokenizer, end_id: int | None, path: Path
-) -> TokenFile:
+) -> TokenStream:
     """Write the ids of `texts` to `path`, the end token after each, 2 bytes per token where they fit."""
-    dtype = "<u2" if tokenizer.get_vocab_size() <= 1 << 16 else "<u4"
+    width = width_for(tokenizer.get_vocab_size())
     num_tokens = num_bytes = 0
     with path.open("wb") as stream:
         for some in _chunks(texts):
@@ -54,49 +39,36 @@ def tokenise(
                 if end_id is not None:
                     ids.append(end_id)
             num_tokens += len(ids)
-            stream.write(np.asarray(ids, dtype=dtype).tobytes())
-    return TokenFile(path, num_tokens, num_bytes, dtype)
+            stream.write(np.asarray(ids, dtype=f"<u{width}").tobytes())
+    file = TokenFile(path=path, num_tokens=num_tokens, num_bytes=num_bytes)
+    return TokenStream([file], width)
+
+
+def ids_of(tokens: TokenStream, start: int, stop: int) -> Tensor:
+    """int64 [stop - start]"""
+    ids = np.frombuffer(tokens.read(start, stop), dtype=tokens.dtype)
+    return torch.from_numpy(ids.astype(np.int64))
 
 
 class Blocks:
     """Batches of blocks [part, context + 1]: the inputs and, one further, what is to be predicted."""
 
     def __init__(
-        self, tokens: TokenFile, *, context: int, batch: int, part: int, seed: int
+        self, tokens: TokenStream, *, context: int, batch: int, part: int, seed: int
     ) -> None:
         """`part` blocks at a time go through the network; it divides `batch`. Raises InputError when the
         text is shorter than one block."""
-        spare = tokens.num_tokens - 1 - context
-        if spare < 0:
-            raise InputError(
-                f"the corpus has {tokens.num_tokens} tokens; one block takes {context + 1}",
-                hint="collect more text, or shorten the context",
-            )
-        self._ids = tokens.open()
-        self._context = context
+        self._blocks = blocks.Blocks(tokens, context=context, seed=seed)
         self._batch = batch
         self._part = part
-        self._seed = seed
-        self._shifts = min(context, spare + 1)
-        """Cuts that differ: 0 .. shifts - 1, each leaving the same number of whole blocks."""
-        self.num_blocks = (tokens.num_tokens - self._shifts) // context
+        self.num_blocks = self._blocks.num_blocks
         self.units_per_step = batch * context
-        self._order: tuple[int, int, Tensor] | None = None
 
     def at(self, step: int) -> list[Tensor]:
-        blocks = [self._block(step * self._batch + number) for number in range(self._batch)]
-        return list(torch.stack(blocks).split(self._part))
-
-    def _block(self, number: int) -> Tensor:
-        epoch, place = divmod(number, self.num_blocks)
-        if self._order is None or self._order[0] != epoch:
-            chance = torch.Generator().manual_seed((self._seed + epoch) % 2**63)
-            shift = int(torch.randint(self._shifts, (), generator=chance))
-            order = torch.randperm(self.num_blocks, generator=chance)
-            self._order = (epoch, shift, order)
-        _, shift, order = self._order
-        start = shift + int(order[place]) * self._context
-        return torch.from_numpy(self._ids[start : start + self._context + 1].astype(np.int64))
+        first = step * self._batch
+        found = b"".join(self._blocks[first + number] for number in range(self._batch))
+        ids = np.frombuffer(found, dtype=self._blocks.tokens.dtype).astype(np.int64)
+        return list(torch.from_numpy(ids).view(self._batch, -1).split(self._part))
 
 
 def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:

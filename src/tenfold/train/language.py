@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tenfold.core.tokens import TokenStream
 from tenfold.models.config import LlamaConfig
 from tenfold.models.llama import Llama
-from tenfold.train.batches import TokenFile
+from tenfold.train.batches import ids_of
 from tenfold.train.cross_entropy import linear_cross_entropy
 from tenfold.train.optimisers import Method, make
 from tenfold.train.precision import products_in
@@ -31,7 +33,7 @@ class LanguageRecipe:
         embedding_rate: float,
         weight_decay: float,
         dtype: torch.dtype,
-        heldout: TokenFile | None = None,
+        heldout: TokenStream | None = None,
     ) -> None:
         self._config = config
         self._method = method
@@ -76,17 +78,21 @@ class LanguageRecipe:
 
 
 @torch.inference_mode()
-def heldout_loss(network: nn.Module, tokens: TokenFile, context: int, rows: int = 4) -> float:
+def heldout_loss(network: nn.Module, tokens: TokenStream, context: int, rows: int = 4) -> float:
     """Mean nats per token over non-overlapping blocks; the last, shorter block counts as what it is."""
-    ids = torch.from_numpy(tokens.open().astype("int64"))
-    whole = (len(ids) - 1) // context
+    predicted = tokens.num_tokens - 1
+    whole = predicted // context
     starts = range(0, whole * context, context)
+
+    def batches() -> Iterator[Tensor]:
+        blocks = (ids_of(tokens, start, start + context + 1) for start in starts)
+        while some := list(islice(blocks, rows)):
+            yield torch.stack(some)
+        if predicted % context:
+            yield ids_of(tokens, whole * context, tokens.num_tokens).unsqueeze(0)
+
     total = 0.0
-    blocks = [ids[start : start + context + 1] for start in starts]
-    batches = [torch.stack(blocks[at : at + rows]) for at in range(0, whole, rows)]
-    if (len(ids) - 1) % context:
-        batches.append(ids[whole * context :].unsqueeze(0))
-    for batch in batches:
+    for batch in batches():
         logits = network(batch[:, :-1]).float().flatten(0, 1)
         total += float(F.cross_entropy(logits, batch[:, 1:].flatten(), reduction="sum"))
-    return total / (len(ids) - 1)
+    return total / predicted

@@ -1,6 +1,6 @@
-"""`train.pretrain`: a Llama from fresh weights on the training part of a corpus.
+"""`train.pretrain`: a Llama from fresh weights on the training part of a corpus, or of shards made of it.
 
-Same corpus, tokenizer, settings and seed give the same bytes on the same machine, killed in between or
+Same text, tokenizer, settings and seed give the same bytes on the same machine, killed in between or
 not. Knows the loop and the language recipe; knows nothing about how the model is judged or served.
 """
 
@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from tenfold.core.asset import Corpus, Draft, Model, Tokenizer
+from tenfold.core.asset import Corpus, Draft, Model, Shards, Tokenizer
 from tenfold.core.step import Context, Resources, step
+from tenfold.core.tokens import TokenStream
 from tenfold.errors import ConfigError, InputError
 from tenfold.models.config import LlamaConfig
 from tenfold.need import need
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tenfold.models.llama import Llama
     from tenfold.train.recipe import Phase
 
+SPLITS = ("train", "heldout")
 _PART_TOKENS = 2048
 """Tokens that go through the network at once: enough for full matrix products, few enough for the cache."""
 
@@ -113,11 +115,11 @@ class PretrainConfig:
         )
 
 
-@step(version="1", name="train.pretrain", produces=Model, resources=Resources(cpu=2))
+@step(version="2", name="train.pretrain", produces=Model, resources=Resources(cpu=2))
 def pretrain(
-    corpus: Corpus, tokenizer: Tokenizer, ctx: Context, *, config: PretrainConfig
+    corpus: Corpus | Shards, tokenizer: Tokenizer, ctx: Context, *, config: PretrainConfig
 ) -> Draft:
-    """Train. Metrics: loss (curve), heldout_loss, heldout_bits_per_byte, parameters, tokens, epochs,
+    """Train; the same documents give the same model as a corpus and as shards. Metrics: loss (curve), heldout_loss, heldout_bits_per_byte, parameters, tokens, epochs,
     flops (matrix products, forward and backward), tokens_per_s, peak_rss_bytes."""
     torch = need("torch", extra="train", why="to train a model")
     from tenfold.models.folder import read_tokenizer, save_model
@@ -132,15 +134,19 @@ def pretrain(
     shape = config.shape(vocabulary=vocabulary.get_vocab_size(), bos_id=begin_id, eos_id=end_id)
     dtype = precision.settle(config.precision)
     with tempfile.TemporaryDirectory(prefix="tenfold-tokens-") as folder:
-        tokens = {
-            split: batches.tokenise(
-                (document.text for document in corpus.documents(split)),
-                vocabulary,
-                end_id,
-                Path(folder) / split,
-            )
-            for split in ("train", "heldout")
-        }
+        tokens = (
+            _of_shards(corpus, tokenizer)
+            if isinstance(corpus, Shards)
+            else {
+                split: batches.tokenise(
+                    (document.text for document in corpus.documents(split)),
+                    vocabulary,
+                    end_id,
+                    Path(folder) / split,
+                )
+                for split in SPLITS
+            }
+        )
         if not tokens["train"].num_bytes:
             raise InputError(
                 "the corpus has no training text",
@@ -241,15 +247,22 @@ def _fits(part: int, config: PretrainConfig) -> bool:
     return config.batch % part == 0 and (part == 1 or part * config.context <= _PART_TOKENS)
 
 
+def _of_shards(shards: Shards, tokenizer: Tokenizer) -> dict[str, TokenStream]:
+    if shards.content["tokenizer"] != tokenizer.digest:
+        raise InputError(
+            "the shards were made with another tokenizer",
+            where=shards.name,
+            seen=shards.content["tokenizer"][:12],
+            hint=f"make them with {tokenizer.name} ({tokenizer.digest[:12]})",
+        )
+    return {split: shards.tokens(split) for split in SPLITS}
+
+
 def _special_ids(tokenizer: Tokenizer, vocabulary: Any) -> tuple[int | None, int | None]:
     """The ids that begin and end a text, as tokenizer_config.json names them; None where it does not."""
-    if "tokenizer_config.json" not in tokenizer.files:
-        return None, None
-    named: Mapping[str, Any] = tokenizer.read_json("tokenizer_config.json")
     ids = []
     for role in ("bos_token", "eos_token"):
-        token = named.get(role)
-        token = token.get("content") if isinstance(token, dict) else token
+        token = tokenizer.special_token(role)
         found = None if token is None else vocabulary.token_to_id(token)
         if token is not None and found is None:
             raise InputError(

@@ -33,15 +33,19 @@ def test_the_example_runs_and_names_the_cause_of_every_loss(tmp_path):
 
     assert "notes@main" in tenfold("run")
     assert "unchanged" in tenfold("run")
-    store = tmp_path / "examples" / "03-data" / ".tenfold"
-    found = [path for path in (store / "blobs").rglob("*") if path.is_file()]
-    manifests = [json.loads(p.read_bytes()) for p in found if p.read_bytes()[:1] == b"{"]
-    [final] = [m for m in manifests if m["lost"]]
     documents = len(list((ROOT / "docs").glob("*.md")))
-    assert final["quarantine"] == {"json": 1}
-    assert final["metrics"]["kept"] + final["metrics"]["lost"] == documents + 5
-    assert final["lost"]["language.other"] >= 1
-    assert final["lost"]["rules.min_words"] == 1
+    shown = json.loads(tenfold("data", "show", "notes@main", "--json"))
+    losses = {(loss["fate"], loss["cause"]): loss["records"] for loss in shown["losses"]}
+    lost = {cause: count for (fate, cause), count in losses.items() if fate == "lost"}
+    kept = shown["dataset"]["records"]
+    assert {key: count for key, count in losses.items() if key[0] == "unread"} == {
+        ("unread", "json"): 1
+    }
+    assert kept + sum(lost.values()) == documents + 5
+    assert lost["language.other"] >= 1
+    assert lost["rules.min_words"] == 1
+    records = {one["name"]: one["records"] for one in json.loads(tenfold("data", "--json"))}
+    assert records["text"] == records["tokens"] == kept
 
 
 def test_sources_become_one_snapshot_and_only_changed_ones_are_read_again(run, ctx, tmp_path):
@@ -58,6 +62,11 @@ def test_sources_become_one_snapshot_and_only_changed_ones_are_read_again(run, c
     assert [tuple(row.values()) for row in rows] == [("a", "one", "MIT"), ("b", "three", "CC0-1.0")]
     assert ctx.metrics["quarantined.json"] == ctx.metrics["a.quarantined.json"] == 1
     assert ctx.metrics["a.readable_share"] == 0.5
+    said = made.content["sources"]
+    assert said["a"] == {
+        "records": 1, "quarantined": 1, "readable_share": 0.5, "authority": 0.5, "half_life_days": None,
+    }  # fmt: skip
+    assert list(said) == ["a", "b"]
     [aside] = [name for name in made.files if name.startswith("quarantine/")]
     assert pq.read_table(made.path(aside))["place"].to_pylist() == ["a.jsonl:2"]
     with pytest.raises(InputError, match="source a could not be read"):

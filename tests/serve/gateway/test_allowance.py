@@ -122,6 +122,17 @@ def test_what_is_refused_costs_nothing_and_what_is_answered_its_price(serving, b
         assert sum(event.price_usd for event in events) == 4 * COST
 
 
+def test_what_is_made_and_not_sent_is_reserved_too(serving, behind, ledger, upstream):
+    asked = {"model": "m", "prompt": "x", "max_tokens": 10, "best_of": 5}
+    body = json.dumps(asked).encode()
+    key = key_of(ledger, budget_usd=len(body) + 5 * 10 - 1)
+    with serving(behind, prices=DOLLAR) as served:
+        status, _, said = post(served, body, key, path="/v1/completions")
+        assert (status, json.loads(said)["error"]["code"]) == (429, "insufficient_quota")
+        fewer = json.dumps(asked | {"best_of": 4}).encode()
+        assert post(served, fewer, key, path="/v1/completions")[0] == 200
+
+
 def test_a_crowd_never_spends_more_than_there_is(serving, behind, ledger, upstream):
     body = body_of()
     key = key_of(ledger, account="team", budget_usd=1e6)

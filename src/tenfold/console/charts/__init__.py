@@ -10,8 +10,10 @@ from tenfold.console.charts.bars import Bar, bars
 from tenfold.console.charts.columns import columns
 from tenfold.console.charts.dag import DagNode, dag
 from tenfold.console.charts.gantt import Span, gantt
+from tenfold.console.charts.histogram import histogram
 from tenfold.console.charts.line import Line, line_chart
 from tenfold.console.charts.sparkline import sparkline
+from tenfold.console.charts.waterfall import waterfall
 
 __all__ = [
     "Bar",
@@ -22,6 +24,8 @@ __all__ = [
     "columns",
     "dag",
     "gantt",
+    "histogram",
     "line_chart",
     "sparkline",
+    "waterfall",
 ]

@@ -19,6 +19,12 @@ class Bar:
     cls: str = "s1"
     spread: float = 0.0
     """Half width of the uncertainty, in the value's own unit."""
+    edges: tuple[float, float] | None = None
+    """Or its two ends, where it is not as wide on both sides."""
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        return self.edges or (self.value - self.spread, self.value + self.spread)
 
 
 def bars(
@@ -34,7 +40,7 @@ def bars(
         return Markup("")
     pitch, thick, top = 30, 14, 4
     left, right = label_width, width - value_width
-    longest = max(max(row.value + row.spread for row in rows), 1e-300)
+    longest = max(max(max(row.value, row.ends[1]) for row in rows), 1e-300)
     marks: list[Markup] = [
         element("line", cls="grid", x1=left, x2=left, y1=0, y2=top * 2 + pitch * len(rows))
     ]
@@ -49,11 +55,10 @@ def bars(
                     width=length, height=thick, rx=2)
         )  # fmt: skip
         reach = left + length
-        if row.spread:
-            half = row.spread / longest * (right - left)
+        if row.spread or row.edges:
             middle = y + thick / 2
-            low, high = max(left, left + length - half), left + length + half
-            reach = high
+            low, high = (left + max(0.0, end) / longest * (right - left) for end in row.ends)
+            reach = max(reach, high)
             marks.append(
                 element("path", cls="spread",
                         d=f"M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 4}v8M{high:.1f} {middle - 4}v8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tenfold.console.gauges import gauge_tiles_of
 from tenfold.console.views.curves import curve_charts
 from tenfold.console.views.drawing import lineage_drawing
 from tenfold.console.views.view import View
@@ -18,6 +19,7 @@ def load(queries: Queries, prefix: str, params: Mapping[str, str]) -> dict[str, 
         "result": asset.result,
         "drawing": lineage_drawing(asset.lineage, prefix),
         "curves": curve_charts(asset.curves),
+        "gauges": gauge_tiles_of(asset.findings) if asset.result.output.kind == "snapshot" else [],
     }
 
 

@@ -30,6 +30,7 @@ OPERATORS: dict[str, str] = {
     "pii.redact": "tenfold.data.privacy.recognise:PiiRedact",
     "repair": "tenfold.data.text.repair:Repair",
     "rules": "tenfold.data.text.rules:Rules",
+    "split": "tenfold.data.out.split:Split",
     "subjects": "tenfold.data.privacy.subjects:Subjects",
     "text.slips": "tenfold.data.augment.slips:Slips",
     "text.templates": "tenfold.data.augment.templates:FillTemplates",

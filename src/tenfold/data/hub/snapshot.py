@@ -33,6 +33,8 @@ class Origin:
     """Cause -> records that a cut took out of it, here or in a parent."""
     quarantine: Mapping[str, int] = field(default_factory=dict)
     """Cause -> things that could not be read at all."""
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Source -> what it says of itself and how much of it could be read; no times, which differ every run."""
 
 
 def derived(
@@ -58,6 +60,7 @@ def derived(
         parents=[parent.digest],
         lost=Counter(content["lost"]) + Counter(causes or {}),
         quarantine=content["quarantine"],
+        sources=content.get("sources", {}),
     )
     return write_snapshot(ctx, draft, segments, origin)
 
@@ -97,6 +100,7 @@ def write_snapshot(
             "drops": dict(sorted(drops.items())),
             "lost": dict(sorted(origin.lost.items())),
             "quarantine": dict(sorted(origin.quarantine.items())),
+            "sources": {name: dict(facts) for name, facts in sorted(origin.sources.items())},
             "metrics": metrics,
         },
     )

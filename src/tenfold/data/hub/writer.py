@@ -47,7 +47,7 @@ class SegmentWriter:
         self._half = path.with_name(f".{path.name}.half")
         self._facts = _Facts(self.schema)
         self.segment: Segment | None = None
-        with _room(path):
+        with room(path):
             self._sink = _Hashed(self._half.open("wb"))
         self._writer = pq.ParquetWriter(
             self._sink,
@@ -72,12 +72,12 @@ class SegmentWriter:
                 hint="an operator must add the same columns to every batch",
             )
         self._facts.add(batch)
-        with _room(self.path):
+        with room(self.path):
             self._writer.write_batch(batch, row_group_size=max(1, batch.num_rows))
 
     def close(self) -> Segment:
         """Whole under its name from here on. Raises StoreFull."""
-        with _room(self.path):
+        with room(self.path):
             if record.SUBJECTS in self.schema.names:
                 stored = SubjectFilter.of(self._facts.subjects).to_bytes()
                 self._writer.add_key_value_metadata({SUBJECTS_KEY: stored.hex().encode()})
@@ -223,7 +223,8 @@ class _Hashed:
 
 
 @contextlib.contextmanager
-def _room(path: Path) -> Iterator[None]:
+def room(path: Path) -> Iterator[None]:
+    """Writing to a full disk inside raises StoreFull."""
     try:
         yield
     except OSError as error:

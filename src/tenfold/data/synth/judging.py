@@ -27,6 +27,7 @@ class JudgeConfig:
     report_only: bool = False
     """A refusal is written down and does not fail the step."""
     thresholds: Thresholds = field(default_factory=Thresholds)
+    """What synthetic rows must keep to, to be admitted."""
 
 
 @step(version="1", name="data.judge", produces=Report, resources=Resources(cpu=1))

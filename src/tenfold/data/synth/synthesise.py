@@ -36,6 +36,7 @@ class PrivateConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesiseConfig:
     method: Literal["trees", "copula", "private"] = "trees"
+    """`trees`: column by column from rows that look alike; `copula`: the baseline; `private`: with a budget."""
     rows: int = 0
     """Rows to make; 0: as many as the generator saw."""
     leaf: int = LEAF_ROWS
@@ -47,6 +48,7 @@ class SynthesiseConfig:
     heldout_share: float = 0.25
     """Share of real rows that the generator never sees, above 0 to 0.5."""
     private: PrivateConfig = field(default_factory=PrivateConfig)
+    """The privacy budget and the domains of columns, for the method `private`."""
 
     def __post_init__(self) -> None:
         if self.rows < 0 or self.leaf < 1 or self.trees < 1:

@@ -22,6 +22,7 @@ class ValidateConfig:
     rules: str = ""
     """Rules as YAML or JSON text; empty: drafted from the reference (or from the table itself)."""
     on_broken: Literal["report", "fail"] = "report"
+    """`report`: broken rules are metrics, for checks to judge; `fail`: the step fails."""
     max_broken_share: float = 0.0
     """Share of rows that may break any one rule before `fail` fails, 0 to 1."""
 

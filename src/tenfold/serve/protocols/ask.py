@@ -19,7 +19,8 @@ from tenfold.serve.refusal import Refusal, loggable
 R = TypeVar("R", bound=msgspec.Struct)
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-Choices = Annotated[int, msgspec.Meta(ge=1, le=128)]
+MOST_CHOICES = 128
+Choices = Annotated[int, msgspec.Meta(ge=1, le=MOST_CHOICES)]
 Temperature = Annotated[float, msgspec.Meta(ge=0, le=2)]
 Mass = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

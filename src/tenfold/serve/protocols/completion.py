@@ -14,6 +14,7 @@ import orjson
 from tenfold.serve.backends.base import Generation, TokenUsage
 from tenfold.serve.protocols.ask import (
     MAX_PROMPTS,
+    MOST_CHOICES,
     Ask,
     Choices,
     Count,
@@ -61,7 +62,10 @@ class Completion(OpenAIErrors):
         request, plain = decode(body, CompletionRequest)
         many_prompts = num_texts(request.prompt, "prompt")
         stops(request.stop)
-        num_choices = (request.n or 1) * many_prompts
+        made, best_of = request.n or 1, plain.get("best_of")
+        if type(best_of) is int:  # made and paid for, though not all are sent
+            made = max(made, min(best_of, MOST_CHOICES))
+        num_choices = made * many_prompts
         return Ask(
             self.endpoint,
             request.model,
