@@ -55,11 +55,11 @@ assets:
 
 
 def written(folder: Path) -> None:
-    """1,200 stretches of the documentation, some of them edited copies, two pages, and an evaluation set."""
+    """700 stretches of the documentation, some of them edited copies, two pages, and an evaluation set."""
     draw = random.Random(4)
     words = " ".join(path.read_text() for path in sorted(DOCS.glob("*.md"))).split()
     texts = []
-    for number in range(1200):
+    for number in range(700):
         if number % 6 == 5:
             text = texts[draw.randrange(number)].split()
             for _ in range(number % 4):
@@ -101,7 +101,7 @@ def test_every_asset_has_the_same_bytes_for_one_worker_and_for_two(tmp_path, mon
             names = ("records", "refined", "gated", "marked", "curated", "found")
             made[workers] = {name: dict(factory.asset(name).files) for name in names}
             lost = factory.asset("curated").content["lost"]
-            assert len(factory.asset("records").segments()) > 2
+            assert len(factory.asset("records").segments()) > 1
             assert factory.asset("records").content["quarantine"] == {"json": 1}
             kept = list(factory.asset("curated").batches(["text", "subjects"]))
     assert made[1] == made[2]
