@@ -105,6 +105,9 @@ def read_value(hint: Any, value: Any, where: str) -> Any:
                 return read_value(choice, value, where)
             except ConfigError:
                 continue
+        records = [choice for choice in get_args(hint) if dataclasses.is_dataclass(choice)]
+        if isinstance(value, Mapping) and len(records) == 1:
+            return read_value(records[0], value, where)  # says which of its settings is at fault
         raise ConfigError(f"must be {_say(hint)}", where=where, seen=value)
     if _is_list(hint):
         if not isinstance(value, list | tuple):

@@ -29,13 +29,12 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         if not self.operators:
             raise ConfigError("operators must name at least one operator")
-        for entry in self.operators:
-            catalogue.parse(entry)
+        catalogue.check(self.operators, "operators")
 
 
 def observe(config: Mapping[str, Any], directory: str | Path) -> dict[str, str]:
-    """The operators' versions: a raised one makes the snapshot stale."""
-    return catalogue.versions(config["operators"])
+    """The operators' versions and keys: a raised or another one makes the snapshot stale."""
+    return catalogue.observe(config["operators"], directory)
 
 
 @step(
@@ -55,7 +54,7 @@ def augment(records: Snapshot, ctx: Context, *, config: AugmentConfig) -> Draft:
     from tenfold.data.hub.snapshot import derived
     from tenfold.data.hub.stage import check_order, columns_of
 
-    chosen = catalogue.operators(config.operators, "data.augment.operators")
+    chosen = catalogue.operators(config.operators, "data.augment.operators", ctx)
     for each in chosen:
         if not hasattr(each, "copies"):
             raise ConfigError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,9 @@ class IngestConfig:
     """Of records in memory, on average; on disk about a third of it. 1 to 1024."""
     min_readable_share: float = 0.0
     """Of each source; below it the step fails. 0 to 1."""
+    grow: bool = False
+    """Read on where the last reading of a source ended, instead of all of it anew. What was read stays, also
+    what has been changed or taken away since. For files, and for tables and web services with `since`."""
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -65,15 +68,28 @@ def ingest(ctx: Context, *, config: IngestConfig) -> Draft:
     connectors = _connectors(config.sources, Path(ctx.scratch.get("directory", ".")))
     from tenfold.data.hub.executor import executor
     from tenfold.data.hub.job import make
+    from tenfold.data.hub.reached import can_grow, extended, quarantine_files, reached
     from tenfold.data.hub.reading import ReadingJob, read_source
     from tenfold.data.hub.snapshot import Origin, write_snapshot
 
+    num_bytes = config.segment_megabytes << 20
     jobs = [
-        ReadingJob(connector, settings, connector.observe(), config.segment_megabytes << 20)
+        ReadingJob(connector, settings, connector.observe(), num_bytes)
         for connector, settings in zip(connectors, config.sources, strict=True)
     ]
+    growing = {
+        number: reached(ctx, job.settings, num_bytes)
+        for number, job in enumerate(jobs)
+        if config.grow and can_grow(job.connector)
+    }
+    for number, before in growing.items():
+        if before is not None:
+            jobs[number] = replace(jobs[number], cursor=before.meta["cursor"])
     pieces = make(ctx, read_source, jobs, executor(ctx.cpu, len(jobs)), "ingest")
     _judge(ctx, connectors, pieces, config.min_readable_share)
+    for number, before in growing.items():
+        job = jobs[number]
+        pieces[number] = extended(ctx, job.settings, num_bytes, before, pieces[number])
     draft = ctx.draft(Snapshot.kind)
     segments: list[tuple[Segment, FileRef]] = []
     quarantine: Counter[str] = Counter()
@@ -85,7 +101,7 @@ def ingest(ctx: Context, *, config: IngestConfig) -> Draft:
         for plain in piece.meta["segments"]:
             segment = Segment.from_json(plain)
             segments.append((segment, piece.files[f"{segment.sha256}.parquet"]))
-        if ref := piece.files.get("quarantine.parquet"):
+        for ref in quarantine_files(piece):
             draft.include(f"quarantine/{ref.sha256}.parquet", ref)
     if not segments:
         raise InputError(

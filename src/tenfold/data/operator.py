@@ -12,9 +12,9 @@ import dataclasses
 from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tenfold.data import record
+from tenfold.data.arrow import call, filled
 
 
 class Operator(Protocol):
@@ -29,13 +29,17 @@ class Operator(Protocol):
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch: ...
 
 
+ELSEWHERE = "elsewhere"
+"""In the metadata of a field: it says where something lies on this machine, and decides no byte."""
+
+
 def identity(operator: Operator) -> dict[str, Any]:
     """What the key of a stage holds of an operator: plain JSON values."""
-    return {
-        "name": operator.name,
-        "version": operator.version,
-        "parameters": dataclasses.asdict(operator),  # type: ignore[call-overload]
-    }
+    parameters = dataclasses.asdict(operator)  # type: ignore[call-overload]
+    for field in dataclasses.fields(operator):  # type: ignore[arg-type]
+        if field.metadata.get(ELSEWHERE):
+            del parameters[field.name]
+    return {"name": operator.name, "version": operator.version, "parameters": parameters}
 
 
 def with_column(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBatch:
@@ -49,5 +53,5 @@ def with_column(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.Record
 def dropped(batch: pa.RecordBatch, fires: pa.Array, cause: str) -> pa.RecordBatch:
     """The batch with `cause` where `fires` (boolean) is true and no earlier cause stands."""
     before = batch.column(record.DROP)
-    fresh = pc.and_(pc.fill_null(fires, False), pc.is_null(before))
-    return with_column(batch, record.DROP, pc.if_else(fresh, pa.scalar(cause), before))
+    fresh = call("and", filled(fires, False), call("is_null", before))
+    return with_column(batch, record.DROP, call("if_else", fresh, pa.scalar(cause), before))

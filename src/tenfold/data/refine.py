@@ -32,13 +32,12 @@ class RefineConfig:
     def __post_init__(self) -> None:
         if not self.operators:
             raise ConfigError("operators must name at least one operator")
-        for entry in self.operators:
-            catalogue.parse(entry)
+        catalogue.check(self.operators, "operators")
 
 
 def observe(config: Mapping[str, Any], directory: str | Path) -> dict[str, str]:
-    """The operators' versions: a raised one makes the snapshot stale."""
-    return catalogue.versions(config["operators"])
+    """The operators' versions and keys: a raised or another one makes the snapshot stale."""
+    return catalogue.observe(config["operators"], directory)
 
 
 @step(
@@ -57,7 +56,7 @@ def refine(records: Snapshot, ctx: Context, *, config: RefineConfig) -> Draft:
     from tenfold.data.hub.snapshot import derived
     from tenfold.data.hub.stage import StageJob, check_order, columns_of, run_stage
 
-    chosen = catalogue.operators(config.operators, "data.refine.operators")
+    chosen = catalogue.operators(config.operators, "data.refine.operators", ctx)
     segments = records.segments()
     jobs = [StageJob(segment.sha256, records.path(segment.file), chosen) for segment in segments]
     if jobs:

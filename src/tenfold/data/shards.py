@@ -46,7 +46,7 @@ class ShardsConfig:
 
 def observe(config: Mapping[str, Any], directory: str | Path) -> dict[str, str]:
     """The version of the rule that holds out: a raised one makes the shards stale."""
-    return catalogue.versions(["split"])
+    return catalogue.observe(["split"], directory)
 
 
 @step(

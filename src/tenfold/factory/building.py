@@ -42,6 +42,7 @@ class Builder:
     clock: Clock
     meter: Meter
     gateways: Gateways | None
+    subject_key: Path | None
     judging: Judging
     cpu: int
     strict_environment: bool
@@ -199,7 +200,11 @@ class Builder:
             meter=self.meter,
             leases=Leases(self.ledger, self.clock),
             gateways=self.gateways,
-            scratch={"factory": self.factory, "directory": self.directory},
+            scratch={
+                "factory": self.factory,
+                "directory": self.directory,
+                "subject_key": self.subject_key,
+            },
             cpu=self.cpu,
             strict_environment=self.strict_environment,
             forced=force,

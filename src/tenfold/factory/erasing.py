@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenfold import settings
-from tenfold.core.asset import Manifest
+from tenfold.core.asset import Manifest, Snapshot
 from tenfold.core.facts import AuditEntry, Partial, Run, StepResult
 from tenfold.core.keys import canonical_json
 from tenfold.errors import InfrastructureError, UsageError
 from tenfold.factory.erased_files import FileCleaner, busy, held_alone, state_files
 from tenfold.factory.erased_outputs import cleaned_manifest, descendants, encoded, recounted
+from tenfold.factory.erased_snapshots import rewritten
+from tenfold.factory.subject_key import FOLDER, subject_key_file
 
 if TYPE_CHECKING:
     from tenfold.data.privacy.person import Person
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
     from tenfold.factory.factory import Factory
     from tenfold.ledger.erasure import Exchange
 
-FOLDER = "privacy"
-"""In the store: the key, the lock and the certificates. Only its owner may look into it."""
 Say = Callable[[str], None]
 
 
@@ -54,7 +54,10 @@ def subject_key(factory: Factory) -> SubjectKey:
     """The key of this factory's stand-ins, subjects and certificates, made at first use."""
     from tenfold.data.privacy.subject_key import open_key
 
-    return open_key(_folder(factory) / "subject.key")
+    _folder(factory)  # with its owner's rights, before a file is in it
+    file = subject_key_file(factory)
+    assert file is not None
+    return open_key(file)
 
 
 def erase(
@@ -157,7 +160,7 @@ class _Work:
         made: dict[str, Exchange] = {}
         for result in results:
             old = result.output
-            if old.digest not in made and (new := self._cleaned(result)) is not old:
+            if old.digest not in made and (new := self._cleaned(result, made)) is not old:
                 made[old.digest] = self._exchange(result, new)
         for result in descendants(results, {*made, *self._earlier()}):
             if result.output.digest not in made and encoded(result, self.factory.blobs):
@@ -178,7 +181,13 @@ class _Work:
     def _touched(self, manifest: Manifest) -> bool:
         return any(ref.sha256 in self.affected for ref in manifest.files.values())
 
-    def _cleaned(self, result: StepResult) -> Manifest | None:
+    def _parents(self, made: Mapping[str, Exchange]) -> dict[str, str | None]:
+        """Old digest -> new one, of this erasure and of earlier ones."""
+        return self._earlier() | {
+            old: None if each.new is None else each.new.digest for old, each in made.items()
+        }
+
+    def _cleaned(self, result: StepResult, made: Mapping[str, Exchange]) -> Manifest | None:
         """The output without the person: itself when there is nothing of them, None when it must go whole."""
         files = dict(result.output.files)
         for name, ref in result.output.files.items():
@@ -192,6 +201,10 @@ class _Work:
             if fresh != ref:
                 files[name] = fresh
                 self.rewritten.append(self._line(result, name, note))
+        if Snapshot.FILE in files and files != result.output.files:
+            parents = {old: new for old, new in self._parents(made).items() if new is not None}
+            whole = rewritten(result.output, files, self.factory.blobs, parents)
+            return cleaned_manifest(whole, self.traces)
         changed = cleaned_manifest(replace(result.output, files=files), self.traces)
         if changed.to_bytes() == result.output.to_bytes():
             return result.output

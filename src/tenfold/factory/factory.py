@@ -193,9 +193,8 @@ class Factory:
 
     def state_folder(self, name: str) -> Path | None:
         """Where processes of this factory keep what they share; None for a factory in memory."""
-        if self._store_url == _MEMORY:
-            return None
-        return (self.directory / self._store_url).resolve() / name
+        place = (self.directory / self._store_url).resolve() / name
+        return None if self._store_url == _MEMORY else place
 
     def reread(self) -> None:
         """Take over what the file says now about serving, prices and tenants. Raises SpecError, and then all
@@ -439,6 +438,7 @@ class Factory:
     @property
     def _builder(self) -> Builder:
         from tenfold.factory.serving import gateways_of
+        from tenfold.factory.subject_key import subject_key_file
         from tenfold.observe.work import StepMeter
 
         return Builder(
@@ -450,6 +450,7 @@ class Factory:
             clock=self._clock,
             meter=StepMeter(tariff=self.tariff, power=self.power),
             gateways=gateways_of(self),
+            subject_key=subject_key_file(self),
             judging=self._judging,
             cpu=self._settings.cpu,
             strict_environment=self._strict_env,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +126,8 @@ def _place(factory: Factory) -> tuple[str | None, Path | None]:
 
 
 def _with_store(factory: Factory, work: Callable[[BudgetStore], Awaitable[T]]) -> T:
+    import asyncio  # 40 ms that a factory without a gateway does not pay
+
     from tenfold.serve.access.budgets.base import StoreLost
     from tenfold.serve.access.budgets.open import open_budgets
 

@@ -5,7 +5,6 @@ The gateway knows nothing about factories; here its settings are put together fr
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import logging
 import signal
@@ -278,6 +277,8 @@ def _work(
     )
 
     def listening(url: str, drain: Callable[[], None]) -> None:
+        import asyncio  # every factory has gateways, few serve
+
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, lambda: _reload(factory, gateway))
 

@@ -21,6 +21,4 @@ def wrong(text: str) -> PydanticCustomError:
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -20,6 +20,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from tenfold.core.config import REQUIRED, Setting, plain, settings_of_dataclass
 from tenfold.core.step import Step
 from tenfold.spec.models import FactorySpec
+from tenfold.spec.part import Part
 
 SHIPPED = Path(__file__).with_name("factory.schema.json")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,10 +35,17 @@ def factory_schema(steps: Mapping[str, Step]) -> dict[str, Any]:
     """A schema that knows the settings of every step in `steps`."""
     schema = FactorySpec.model_json_schema()
     parts = schema.pop("$defs")
-    for part in (schema, *parts.values()):
+    owners = {owner.__name__: owner for owner in Part.__subclasses__()}
+    for name, part in (("FactorySpec", schema), *parts.items()):
         part.pop("title", None)
-        for field in part.get("properties", {}).values():
+        # Read off the sources here, for editors: pydantic would do it whenever a factory starts.
+        docs = field_docs(owners[name])
+        fields = part.get("properties", {})
+        for field_name, field in fields.items():
             field.pop("title", None)
+            if field_name in docs:
+                field["description"] = docs[field_name]
+            fields[field_name] = dict(sorted(field.items()))
     asset = parts["AssetSpec"]
     asset["properties"]["step"]["anyOf"] = [
         *(

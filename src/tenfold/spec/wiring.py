@@ -13,7 +13,7 @@ from typing import Any
 from tenfold.core.config import REQUIRED, read_value
 from tenfold.core.graph import Node, graph_faults, kind_faults
 from tenfold.core.step import Step
-from tenfold.errors import ConfigError, TenfoldError, suggestion
+from tenfold.errors import ConfigError, TenfoldError, UnknownName, suggestion
 from tenfold.spec.place import Fault, Path, read_path, write_path
 from tenfold.spec.read import Tree
 
@@ -141,7 +141,7 @@ def _settings(tree: Tree, path: Path, step: Step, given: Any) -> list[Fault]:
         if name in given:
             try:
                 read_value(setting.type, given[name], write_path((*path, name)))
-            except ConfigError as error:
+            except (ConfigError, UnknownName) as error:
                 faults.append(_config_fault(tree, (*path, name), step, error))
         elif setting.default is REQUIRED:
             text = f'the setting "{name}" of {step.name} is required'
@@ -164,7 +164,7 @@ def _range_faults(
         try:
             step.configure(rest, write_path(path))
             return faults
-        except ConfigError as error:
+        except (ConfigError, UnknownName) as error:
             fault = _config_fault(tree, path, step, error)
         at = fault.path[len(path)] if len(fault.path) > len(path) else None
         if at not in rest:
@@ -174,7 +174,7 @@ def _range_faults(
         del rest[at]
 
 
-def _config_fault(tree: Tree, path: Path, step: Step, error: ConfigError) -> Fault:
+def _config_fault(tree: Tree, path: Path, step: Step, error: ConfigError | UnknownName) -> Fault:
     """At the setting the error speaks about, when that can be told; else at `path`."""
     found = read_path(error.where) if error.where else None
     about = error.fact.partition(" ")[0].strip("`'\"")

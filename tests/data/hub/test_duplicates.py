@@ -7,9 +7,10 @@ import random
 import pyarrow as pa
 import pytest
 
-from tenfold.data.dedup.ladder import duplicates
+from tenfold.data.dedup.ladder import Ladder, duplicates
+from tenfold.data.dedup.similarity import Similar
 from tenfold.data.deduplicate import dedup
-from tenfold.errors import InputError
+from tenfold.errors import ConfigError, InputError
 
 
 @pytest.fixture
@@ -34,27 +35,42 @@ def rows(batch_of):
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("workers", "config", "ladder"),
+    [
+        (1, {}, Ladder()),
+        (2, {}, Ladder()),
+        (
+            1,
+            {"similar_threshold": 0.6, "keep": ["shortest", "authority"]},
+            Ladder(similar=Similar(threshold=0.6), keep=("shortest", "authority")),
+        ),
+    ],
+)
 def test_shuffled_findings_are_those_of_all_records_at_once(
-    rows, snapshot_of, run, ctx, workers, monkeypatch
+    rows, snapshot_of, run, ctx, workers, config, ladder, monkeypatch
 ):
     monkeypatch.setattr("tenfold.data.deduplicate._PARTITION_BYTES", 60_000)  # several partitions
     ctx.cpu = workers
     made = snapshot_of([rows], 100_000)
     assert len(made.segments()) > 4
-    found = pa.Table.from_batches(run(dedup, made).batches(kept_only=False))
+    found = pa.Table.from_batches(run(dedup, made, **config).batches(kept_only=False))
 
     table = pa.Table.from_batches([rows])
     judged = table.filter(table["drop"].is_null())
-    truth = duplicates(judged)
+    truth = duplicates(judged, ladder)
     expected = dict(zip(judged["id"].to_pylist(), truth.cause.to_pylist(), strict=True))
     twins = judged["id"].take(pa.array(truth.twin)).to_pylist()
     twin_of = dict(zip(judged["id"].to_pylist(), twins, strict=True))
     assert {"dedup.exact", "dedup.near", None} <= set(expected.values())
-    for row in found.select(["id", "drop", "dedup.twin"]).to_pylist():
+    assert ("dedup.similar" in expected.values()) == ("similar_threshold" in config)
+    alike = dict(zip(judged["id"].to_pylist(), truth.similarity.tolist(), strict=True))
+    for row in found.select(["id", "drop", "dedup.twin", "dedup.similarity"]).to_pylist():
+        similarity = row.pop("dedup.similarity")
         if row["id"] in expected:
             assert row["drop"] == expected[row["id"]]
             assert row["dedup.twin"] == (twin_of[row["id"]] if row["drop"] else None)
+            assert similarity is None or abs(similarity - alike[row["id"]]) < 1e-5
         else:
             assert row == {"id": row["id"], "drop": "rules.min_words", "dedup.twin": None}
 
@@ -70,8 +86,32 @@ def test_only_new_segments_are_hashed(rows, batch_of, texts, snapshot_of, run, c
     assert 0 < keys["to_make"] == len(new) < len(grown.segments())
 
 
-def test_what_is_no_text_is_refused(rows, snapshot_of, run):
+def test_other_rules_of_who_stays_hash_no_text_again(rows, snapshot_of, run, ctx):
     made = snapshot_of([rows], 100_000)
-    made.manifest.meta["modality"] = "image"
-    with pytest.raises(InputError, match="among texts"):
+    run(dedup, made)
+    ctx.logs.clear()
+    run(dedup, made, keep=["oldest"])
+    made_anew = {fields["note"]: fields["to_make"] for event, fields in ctx.logs if event == "jobs"}
+    assert (
+        made_anew["keys"] == made_anew["groups"] == made_anew["members"] == 0 < made_anew["judged"]
+    )
+
+
+def test_more_similar_text_than_fits_is_refused_before_it_is_read(
+    rows, snapshot_of, run, monkeypatch
+):
+    monkeypatch.setattr("tenfold.data.hub.duplicates.SIMILAR_BYTES", 50_000)
+    with pytest.raises(InputError, match="too much text"):
+        run(dedup, snapshot_of([rows], 100_000), similar_threshold=0.9)
+
+
+def test_settings_that_contradict_each_other_are_refused():
+    with pytest.raises(ConfigError, match="both orders"):
+        dedup.configure({"keep": ["oldest", "newest"]})
+
+
+def test_what_is_neither_text_nor_image_is_refused(rows, snapshot_of, run):
+    made = snapshot_of([rows], 100_000)
+    made.manifest.meta["modality"] = "row"
+    with pytest.raises(InputError, match="among texts, or among images"):
         run(dedup, made)

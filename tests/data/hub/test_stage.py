@@ -130,7 +130,7 @@ def test_faults_of_a_recipe_are_told_before_a_record_is_read(made, run, marking,
     with pytest.raises(ConfigError, match="dash of its own"):
         refine.configure({"operators": [{"length": {}, "marking:Length": {}}]})
     with pytest.raises(ConfigError, match="unknown setting 'most'"):
-        run(refine, made, operators=[{"length": {"most": 3}}])
+        refine.configure({"operators": [{"length": {"most": 3}}]})
     with pytest.raises(ConfigError, match="is not there"):
         observe({"operators": ["nowhere:Length"]}, ".")
 
@@ -145,5 +145,5 @@ def test_every_operator_says_in_its_source_what_it_is():
         module, _, kind = made.partition(":")
         cls = getattr(catalogue._module(module, name), kind)
         assert cls.name == name
-        assert catalogue.versions([name]) == {name: cls.version}
+        assert catalogue.observe([name], ".") == {name: cls.version}
         assert dataclasses.is_dataclass(cls)

@@ -9,7 +9,7 @@ the sets are kept. Knows texts and files of hashes, not where sets come from.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from tenfold.data import record
+from tenfold.data import operator, record
 from tenfold.data.dedup.shingles import shingle_sets, word_counts
 from tenfold.data.dedup.texts import taken, texts_of
 from tenfold.data.operator import dropped, with_column
@@ -134,7 +134,7 @@ class Decontaminate:
 
     sets: tuple[tuple[str, str], ...]
     """(name, digest) of each evaluation set."""
-    folder: str
+    folder: str = field(metadata={operator.ELSEWHERE: True})
     """Where their indexes are, as `EvalIndex.save` wrote them."""
     most_hits: int = 0
     """N-grams that a record may share with a set."""

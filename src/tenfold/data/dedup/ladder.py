@@ -15,7 +15,7 @@ from tenfold.data import record
 from tenfold.data.dedup.clusters import components, keep
 from tenfold.data.dedup.exact import exact_keys, exact_twins
 from tenfold.data.dedup.near import Near, near_pairs
-from tenfold.data.dedup.precedence import ranks
+from tenfold.data.dedup.precedence import KEEP, ranks
 from tenfold.data.dedup.similarity import Similar, similar_pairs
 from tenfold.data.dedup.texts import Texts, taken, texts_of
 
@@ -33,6 +33,8 @@ class Ladder:
     """None: not for near ones."""
     similar: Similar | None = None
     """None: not for similar ones, which may say different things."""
+    keep: tuple[str, ...] = KEEP
+    """Who stays, as in `precedence`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def duplicates(
     The same findings for the same records in any order. Records that have been dropped already must not
     be among them: they would be kept in place of good ones."""
     ladder = ladder or Ladder()
-    rank = ranks(records)
+    rank = ranks(records, ladder.keep)
     texts = texts_of(records[record.TEXT])
     num = len(rank)
     row_of = np.empty(num, np.int64)

@@ -1,9 +1,12 @@
-"""Which of several copies is kept: the one of most authority, then the freshest, the longest, the smallest id.
+"""Which of several copies is kept: by rule the one of most authority, then the newest, the longest.
 
-Never "first seen": that would depend on the order of files and workers. Knows columns of records.
+Never "first seen": that would depend on the order of files and workers; where a rule leaves two equal, the
+smallest id stays. Knows columns of records.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +14,23 @@ import pyarrow.compute as pc
 
 from tenfold.data import record
 
+KEEP = ("authority", "newest", "longest")
+"""The rule where nothing else is said."""
+ORDERS = {
+    "authority": ("authority", "descending"),
+    "newest": ("time", "descending"),
+    "oldest": ("time", "ascending"),
+    "longest": ("length", "descending"),
+    "shortest": ("length", "ascending"),
+}
+"""What a rule may name -> (what is compared, in which order). Without a time a record comes last."""
 
-def ranks(records: pa.Table | pa.RecordBatch) -> np.ndarray:
+
+def ranks(records: pa.Table | pa.RecordBatch, keep: Sequence[str] = KEEP) -> np.ndarray:
     """Each record's place in the order of precedence, int64 (num_records,): 0 is kept before all others.
 
-    Reads `authority`, `time` (null: older than all), `text` (its length in bytes; where there is none, all are
-    the same) and `id`. The same for the same records in any order."""
+    Reads `authority`, `time`, `text` (its length in bytes; where there is none, all are the same) and `id`.
+    `keep`: names of ORDERS, what counts most first. The same for the same records in any order."""
     length = (
         pc.fill_null(pc.binary_length(records[record.TEXT]), 0)
         if record.TEXT in records.schema.names
@@ -29,9 +43,7 @@ def ranks(records: pa.Table | pa.RecordBatch) -> np.ndarray:
     order = pc.sort_indices(
         keys,
         sort_keys=[
-            ("authority", "descending", "at_end"),
-            ("time", "descending", "at_end"),
-            ("length", "descending", "at_end"),
+            *((*ORDERS[each], "at_end") for each in keep),
             ("id", "ascending", "at_end"),
         ],
     )

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tenfold.core.segment import Segment, read_batches
 from tenfold.data import operator, record
+from tenfold.data.arrow import among, call, where
 from tenfold.data.hub.job import FILE, job_key
 from tenfold.data.hub.writer import SegmentWriter, regrouped
 from tenfold.errors import InputError
@@ -55,11 +55,11 @@ def run_cut(job: CutJob, folder: Path) -> Mapping[str, Any]:
 
         def staying() -> Iterator[pa.RecordBatch]:
             for batch in (judged(each, job) for each in _chained(first, source)):
-                goes = pc.is_valid(batch.column(record.DROP))
-                gone = batch.filter(goes)
+                goes = call("is_valid", batch.column(record.DROP))
+                gone = where(batch, goes)
                 if gone.num_rows:
                     ledger.write(gone.select(list(LEDGER_COLUMNS)))
-                yield batch.filter(pc.invert(goes))
+                yield where(batch, call("invert", goes))
 
         with SegmentWriter(folder / FILE, first.schema) as writer:
             for batch in regrouped(staying()):
@@ -78,9 +78,9 @@ def judged(batch: pa.RecordBatch, job: CutJob) -> pa.RecordBatch:
     """With spared causes taken back and limits applied, in that order."""
     drop = batch.column(record.DROP)
     if job.spare:
-        spared = pc.is_in(drop, value_set=pa.array(job.spare))
+        spared = among(drop, job.spare)
         batch = operator.with_column(
-            batch, record.DROP, pc.if_else(spared, pa.scalar(None, pa.string()), drop)
+            batch, record.DROP, call("if_else", spared, pa.scalar(None, pa.string()), drop)
         )
     for name, least, most in job.limits:
         if batch.schema.get_field_index(name) < 0:
@@ -91,9 +91,11 @@ def judged(batch: pa.RecordBatch, job: CutJob) -> pa.RecordBatch:
                 hint=f"there are {', '.join(known)}",
             )
         figures = batch.column(name)
-        for bound, misses in ((least, pc.less), (most, pc.greater)):
+        for bound, misses in ((least, "less"), (most, "greater")):
             if bound is not None:
-                batch = operator.dropped(batch, misses(figures, bound), CAUSE + name)
+                batch = operator.dropped(
+                    batch, call(misses, figures, pa.scalar(bound)), CAUSE + name
+                )
     return batch
 
 

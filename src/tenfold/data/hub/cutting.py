@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tenfold.data import record
 from tenfold.data.hub.sizes import row_bytes
@@ -47,15 +46,15 @@ def _marked(
     window = target_bytes - least
     held = 0
     for batch in batches:
-        heads = pc.utf8_slice_codeunits(batch.column(record.ID), 0, 8).to_pylist()
+        ids = batch.column(record.ID).to_pylist()
         start = 0
-        for row, (size, head) in enumerate(zip(row_bytes(batch).tolist(), heads, strict=True)):
+        for row, (size, name) in enumerate(zip(row_bytes(batch).tolist(), ids, strict=True)):
             if held and held + size > most:
                 yield batch.slice(start, row - start), True
                 start, held = row, 0
             held += size
             # The larger a record, the likelier it ends a segment: on average one in each `window`.
-            if held >= least and int(head, 16) / 2**32 < size / window:
+            if held >= least and int(name[:8], 16) / 2**32 < size / window:
                 yield batch.slice(start, row + 1 - start), True
                 start, held = row + 1, 0
         if start < batch.num_rows:

@@ -37,6 +37,8 @@ class ReadingJob:
     observed: Any
     """What `connector.observe()` said."""
     segment_bytes: int
+    cursor: str | None = None
+    """Only what comes after it is read."""
 
     @property
     def key(self) -> str:
@@ -45,6 +47,7 @@ class ReadingJob:
             settings=dict(self.settings),
             observed=self.observed,
             segment_bytes=self.segment_bytes,
+            cursor=self.cursor,
         )
 
     @property
@@ -55,7 +58,7 @@ class ReadingJob:
 def read_source(job: ReadingJob, folder: Path) -> Mapping[str, Any]:
     """Files `SHA256.parquet` and, where something could not be read, QUARANTINE. Raises StoreFull, and what
     the connector raises when its source cannot be reached."""
-    reading = Reading(job.connector)
+    reading = Reading(job.connector, job.cursor)
     found = []
     modality = None
     with _Aside(folder / QUARANTINE) as aside:
@@ -71,6 +74,7 @@ def read_source(job: ReadingJob, folder: Path) -> Mapping[str, Any]:
         "segments": found,
         "quarantine": dict(sorted(aside.causes.items())),
         "modality": modality,
+        "cursor": reading.cursor,
         "integration": reading.integration.metrics(),
     }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from tenfold.data.arrow import call, filled
 
 
 def row_bytes(batch: pa.RecordBatch) -> np.ndarray:
@@ -21,12 +22,12 @@ def _sizes(column: pa.Array) -> np.ndarray:
     if pa.types.is_struct(kind):
         return sum((_sizes(part) for part in column.flatten()), np.zeros(len(column), np.int64))
     if pa.types.is_list(kind):
-        return 4 + 32 * _filled(pc.list_value_length(column))
+        return 4 + 32 * _filled(call("list_value_length", column))
     if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        return 4 + _filled(pc.binary_length(column))
+        return 4 + _filled(call("binary_length", column))
     return np.full(len(column), 8, np.int64)
 
 
 def _filled(lengths: pa.Array) -> np.ndarray:
-    plain: np.ndarray = pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    plain: np.ndarray = filled(lengths, 0).to_numpy(zero_copy_only=False).astype(np.int64)
     return plain

@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tenfold.core.segment import Segment
+from tenfold.core.segment import Segment, read_batches
 from tenfold.data import record
+from tenfold.data.arrow import call, where
 from tenfold.data.hub.sizes import row_bytes
 from tenfold.data.hub.subjects import SubjectFilter
 from tenfold.errors import InputError, StoreFull
@@ -118,6 +118,16 @@ def write_segment(path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Sche
         return writer.close()
 
 
+def described(path: Path) -> Segment:
+    """What a manifest says of a segment that lies there already."""
+    facts = _Facts(pq.read_schema(path).remove_metadata())
+    for batch in read_batches(path):
+        facts.add(batch)
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return facts.segment(sha256, path.stat().st_size)
+
+
 def subjects_of(path: Path) -> SubjectFilter:
     """Whom a segment may speak of; reads its footer only."""
     found = pq.read_metadata(path).metadata or {}
@@ -158,14 +168,15 @@ class _Facts:
         self._rows += batch.num_rows
         if record.DROP in self._names:
             drops = batch.column(record.DROP)
-            _count(self._drops, drops.drop_null())
+            _count(self._drops, call("drop_null", drops))
             if record.LICENCE in self._names:
-                _count(self._licences, batch.column(record.LICENCE).filter(drops.is_null()))
+                _count(self._licences, where(batch.column(record.LICENCE), call("is_null", drops)))
         if record.TIME in self._names:
-            span = pc.min_max(batch.column(record.TIME)).values()
+            span = call("min_max", batch.column(record.TIME)).values()
             self._times += [moment.value for moment in span if moment.is_valid]
         if record.SUBJECTS in self._names:
-            self.subjects.update(pc.unique(batch.column(record.SUBJECTS).flatten()).to_pylist())
+            spoken_of = call("list_flatten", batch.column(record.SUBJECTS))
+            self.subjects.update(call("unique", spoken_of).to_pylist())
 
     def segment(self, sha256: str, num_bytes: int) -> Segment:
         return Segment(
@@ -181,7 +192,7 @@ class _Facts:
 
 
 def _count(counts: Counter[str], values: pa.Array) -> None:
-    for pair in pc.value_counts(values).to_pylist():
+    for pair in call("value_counts", values).to_pylist():
         counts[pair["values"]] += pair["counts"]
 
 

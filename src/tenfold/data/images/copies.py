@@ -19,9 +19,9 @@ CAUSE = "image.copy"
 
 
 def copies(records: pa.Table, config: NearDuplicates) -> pa.Table:
-    """One row for each record that goes: `id`, and `kept`, the id of the one that stays in its place.
+    """One row for each record that goes: `id`, its `row`, and `kept`, the id of the one that stays in its place.
 
-    Sorted by `id`. Rows that were dropped before, or have no signature, take no part.
+    Sorted by `id` and `row`. Rows that were dropped before, or have no signature, take no part.
     """
     here = pc.and_(pc.is_null(records[record.DROP]), pc.is_valid(records[SIGNATURE]))
     part = records.filter(here).select(
@@ -36,10 +36,14 @@ def copies(records: pa.Table, config: NearDuplicates) -> pa.Table:
         num_pixels=part[WIDTH].to_numpy().astype(np.int64) * part[HEIGHT].to_numpy(),
         ids=ids,
     )
-    gone = sorted((ids[row], ids[kept[row]]) for row in range(len(ids)) if kept[row] != row)
+    place = np.flatnonzero(here.to_numpy(zero_copy_only=False))
+    gone = sorted(
+        (ids[row], int(place[row]), ids[kept[row]]) for row in range(len(ids)) if kept[row] != row
+    )
     return pa.table(
         {
-            "id": pa.array([one for one, _ in gone], pa.string()),
-            "kept": pa.array([other for _, other in gone], pa.string()),
+            "id": pa.array([one for one, _, _ in gone], pa.string()),
+            "row": pa.array([row for _, row, _ in gone], pa.int64()),
+            "kept": pa.array([other for _, _, other in gone], pa.string()),
         }
     )

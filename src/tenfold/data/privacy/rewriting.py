@@ -20,6 +20,8 @@ from pathlib import Path, PurePosixPath
 from tenfold.data.privacy.search import GZIP, PARQUET
 from tenfold.data.privacy.traces import Traces
 
+OF_HUB = ("segments/", "lost/", "quarantine/")
+"""Where a snapshot has its Parquet files."""
 _LINES = (".jsonl", ".ndjson")
 _TABLES = (".csv", ".tsv")
 _HEAD = 1 << 16
@@ -48,7 +50,8 @@ def rewrite(
     if head[:4] == PARQUET:
         from tenfold.data.privacy.segment import without
 
-        return Rewritten(without(source, target, traces, subjects)[0], 0)
+        of_hub = name.startswith(OF_HUB)
+        return Rewritten(without(source, target, traces, subjects, of_hub=of_hub)[0], 0)
     if head[:2] == GZIP:
         return _gzipped(name, source, target, traces, subjects)
     if not is_text(head):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -11,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tenfold.core.segment import single
+from tenfold.data.hub.writer import SegmentWriter
 from tenfold.data.privacy.traces import Traces
 
 if TYPE_CHECKING:
@@ -34,17 +37,17 @@ def column_pieces(opener: Opener) -> Iterator[bytes]:
             raise ValueError(f"not Parquet after all: {error}") from None
 
 
-def without(source: Path, target: Path, traces: Traces, subjects: Set[bytes]) -> tuple[int, int]:
+def without(
+    source: Path, target: Path, traces: Traces, subjects: Set[bytes], *, of_hub: bool = False
+) -> tuple[int, int]:
     """Write `source` to `target` without the rows in which there is a trace, or whose `subjects` name the
-    person. Schema, metadata and compression stay. Returns (rows left out, rows)."""
+    person. Schema, metadata and compression stay; a file `of_hub` is written as the hub writes: its footer
+    names the persons that are left. Returns (rows left out, rows)."""
     removed = total = 0
     keys = pa.array(sorted(subjects), pa.binary())
     with source.open("rb") as stream:
         file = _file(stream)
-        codec = "none"
-        if file.metadata.num_row_groups and file.metadata.num_columns:
-            codec = file.metadata.row_group(0).column(0).compression
-        with pq.ParquetWriter(target, file.schema_arrow, compression=codec) as writer:
+        with _writer(target, file, of_hub) as write:
             for group in range(file.metadata.num_row_groups):
                 table = file.read_row_group(group, use_threads=False)
                 doomed = _named(table, keys)
@@ -62,8 +65,22 @@ def without(source: Path, target: Path, traces: Traces, subjects: Set[bytes]) ->
                     stays = [row not in doomed for row in range(table.num_rows)]
                     table = table.filter(pa.array(stays, pa.bool_()))
                 if table.num_rows:
-                    writer.write_table(table, row_group_size=table.num_rows)
+                    write(table)
     return removed, total
+
+
+@contextmanager
+def _writer(target: Path, file: pq.ParquetFile, of_hub: bool) -> Iterator[Callable[..., None]]:
+    """Writes a table as one row group."""
+    if of_hub:
+        with SegmentWriter(target, file.schema_arrow) as segment:
+            yield lambda table: segment.write(single(table.replace_schema_metadata()))
+        return
+    codec = "none"
+    if file.metadata.num_row_groups and file.metadata.num_columns:
+        codec = file.metadata.row_group(0).column(0).compression
+    with pq.ParquetWriter(target, file.schema_arrow, compression=codec) as writer:
+        yield lambda table: writer.write_table(table, row_group_size=table.num_rows)
 
 
 def names(path: Path, subjects: Set[bytes]) -> bool:

@@ -13,16 +13,10 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Self, cast
 
 from tenfold.data.sources.connector import Quarantined
-from tenfold.data.sources.storage import fits
+from tenfold.data.sources.storage import TARS, fits, is_archive
 from tenfold.data.sources.stream import Stream
 
-TARS = ("*.tar", "*.tar.gz", "*.tgz", "*.tar.bz2", "*.tar.xz", "*.tar.zst")
-ZIPS = ("*.zip",)
 _HEADER_BYTES = 1 << 20
-
-
-def is_archive(name: str) -> bool:
-    return fits(name, TARS + ZIPS)
 
 
 def members(stream: Stream, match: tuple[str, ...]) -> Iterator[Stream | Quarantined]:

@@ -12,13 +12,12 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tenfold.data.sources import archives
 from tenfold.data.sources.bucket import S3, Bucket
 from tenfold.data.sources.connector import Item, Quarantined
 from tenfold.data.sources.limits import Limits
 from tenfold.data.sources.packing import Found, Packer
 from tenfold.data.sources.shape import Shape
-from tenfold.data.sources.storage import Entry, Folder, Storage
+from tenfold.data.sources.storage import TARS, ZIPS, Entry, Folder, Storage, is_archive
 from tenfold.data.sources.stream import Stream
 from tenfold.data.sources.trust import check
 from tenfold.errors import TenfoldError
@@ -98,7 +97,7 @@ class FileSource:
         raise NotImplementedError
 
     def _entries(self) -> Iterator[Entry | Quarantined]:
-        return self._storage().entries((self.match or self.MATCH) + archives.TARS + archives.ZIPS)
+        return self._storage().entries((self.match or self.MATCH) + TARS + ZIPS)
 
     def _storage(self) -> Storage:
         if self.path.startswith("s3://"):
@@ -109,8 +108,10 @@ class FileSource:
         try:
             with entry.open() as file:
                 stream = Stream(entry.name, file, self.limits)
-                if archives.is_archive(entry.name):
-                    for member in archives.members(stream, self.match or self.MATCH):
+                if is_archive(entry.name):
+                    from tenfold.data.sources.archives import members
+
+                    for member in members(stream, self.match or self.MATCH):
                         yield from (
                             [member]
                             if isinstance(member, Quarantined)

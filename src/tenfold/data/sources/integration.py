@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tenfold.data import record
+from tenfold.data.arrow import mentioning
 
 REPAIRED = "repaired"
 """The key in a record's `meta` under which the names of its repairs stand, as a list."""
@@ -72,7 +72,7 @@ def repairs(batch: pa.RecordBatch) -> Counter[str]:
     meta = batch.column(record.META)
     if meta.null_count == len(meta):
         return Counter()
-    mentioned = meta.filter(pc.fill_null(pc.match_substring(meta, f'"{REPAIRED}":'), False))
+    mentioned = mentioning(meta, f'"{REPAIRED}":')
     found: Counter[str] = Counter()
     for text in mentioned.to_pylist():
         found.update(json.loads(text).get(REPAIRED) or ())

@@ -22,6 +22,9 @@ import xxhash
 from tenfold.data.sources.connector import Quarantined
 from tenfold.errors import InputError
 
+TARS = ("*.tar", "*.tar.gz", "*.tgz", "*.tar.bz2", "*.tar.xz", "*.tar.zst")
+ZIPS = ("*.zip",)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -133,6 +136,10 @@ def _cannot_enter(link: Path, known: set[tuple[int, int]]) -> tuple[str, str] | 
     except OSError as error:
         return "io", f"cannot be followed: {error.strerror}"
     return None
+
+
+def is_archive(name: str) -> bool:
+    return fits(name, TARS + ZIPS)
 
 
 def fits(name: str, match: tuple[str, ...]) -> bool:
