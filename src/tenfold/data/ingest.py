@@ -138,8 +138,9 @@ def _sources(connectors: Sequence[Connector], pieces: Sequence[Asset]) -> dict[s
         each = found.setdefault(source.name, {"records": 0, "quarantined": 0})
         each["half_life_days"] = source.half_life_days
         each["authority"] = source.authority
-        for name in ("records", "quarantined"):
-            each[name] += int(piece.meta["integration"][name])
+        # Of all that was ever read of it, not of this reading: a source that grows stays the same source.
+        each["records"] += sum(segment["rows"] for segment in piece.meta["segments"])
+        each["quarantined"] += sum(piece.meta["quarantine"].values())
         met = each["records"] + each["quarantined"]
         each["readable_share"] = each["records"] / met if met else 1.0
     return found

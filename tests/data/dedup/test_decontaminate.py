@@ -71,7 +71,7 @@ def test_a_record_goes_under_the_name_of_the_set(tmp_path):
         None, "decontaminate.quiz", "decontaminate.exam", "decontaminate.quiz", None, None,
     ]  # fmt: skip
     assert out["decontaminate.hits"].to_pylist() == [0, 18, 18, 36, 0, 0]
-    assert set(operator.identity(gate)["parameters"]) == {"sets", "folder", "most_hits"}
+    assert set(operator.identity(gate)["parameters"]) == {"sets", "most_hits"}
     lenient = Decontaminate(sets=tuple(sets), folder=str(tmp_path), most_hits=18)
     assert lenient(batch(texts))[record.DROP].null_count == 6
 
